@@ -1,0 +1,151 @@
+//! Functions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A function as answered. No key is ever absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// UUID v4.
+    pub id: String,
+    /// Unique among the namespace's functions.
+    pub name: String,
+    /// The namespace it is in.
+    pub namespace_id: String,
+    /// State.
+    pub status: FunctionStatus,
+    /// Its own variables, without the namespace's.
+    pub environment_variables: BTreeMap<String, String>,
+    /// Instances kept when nobody calls.
+    pub min_scale: u32,
+    /// Most instances.
+    pub max_scale: u32,
+    /// Runtime's name, aliases as given but for `python2`.
+    pub runtime: String,
+    /// MB.
+    pub memory_limit: u32,
+    /// Thousandths of a core.
+    pub cpu_limit: u32,
+    /// URL that callers use; set at create, never changes.
+    pub endpoint: String,
+    /// One invocation's limit, in milliseconds.
+    pub timeout: u64,
+    /// Handler string.
+    pub handler: String,
+    /// The real cause of `error`, else empty.
+    pub error_message: String,
+    /// Who may call it.
+    pub privacy: Privacy,
+    /// Free text.
+    pub description: Option<String>,
+    /// Region it belongs to.
+    pub region: String,
+}
+
+/// State of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FunctionStatus {
+    /// Never deployed.
+    Created,
+    /// Being made.
+    Creating,
+    /// A deploy runs.
+    Pending,
+    /// The endpoint answers with the deployed code.
+    Ready,
+    /// The last deploy failed; an older version may still serve.
+    Error,
+    /// Going.
+    Deleting,
+    /// Locked by an operator.
+    Locked,
+}
+
+/// Who may call an application.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Privacy {
+    /// Not said: public on create, unchanged on update.
+    #[default]
+    Unknown,
+    /// Anybody.
+    Public,
+    /// Who has a token.
+    Private,
+}
+
+/// Body of `POST functions`. `null` and absent are the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CreateFunction {
+    /// Required.
+    pub name: Option<String>,
+    /// Required.
+    pub namespace_id: Option<String>,
+    /// Default: none.
+    pub environment_variables: Option<BTreeMap<String, String>>,
+    /// Default 0.
+    pub min_scale: Option<u32>,
+    /// Default 20.
+    pub max_scale: Option<u32>,
+    /// Default `golang`.
+    pub runtime: Option<String>,
+    /// MB, default 256.
+    pub memory_limit: Option<u32>,
+    /// Milliseconds, default 300000.
+    pub timeout: Option<u64>,
+    /// Default by runtime.
+    pub handler: Option<String>,
+    /// Default public.
+    pub privacy: Option<Privacy>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Requests at once in one instance; default by runtime.
+    pub max_concurrency: Option<u32>,
+}
+
+/// Body of `PATCH functions/{id}`. `null` and absent mean unchanged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UpdateFunction {
+    /// Replaces the whole map.
+    pub environment_variables: Option<BTreeMap<String, String>>,
+    /// Instances kept when nobody calls.
+    pub min_scale: Option<u32>,
+    /// Most instances.
+    pub max_scale: Option<u32>,
+    /// Runtime's name.
+    pub runtime: Option<String>,
+    /// MB.
+    pub memory_limit: Option<u32>,
+    /// Milliseconds.
+    pub timeout: Option<u64>,
+    /// Absent: as CONTRACTS section 1 says.
+    pub redeploy: Option<bool>,
+    /// Handler string.
+    pub handler: Option<String>,
+    /// `unknown` means unchanged.
+    pub privacy: Option<Privacy>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Requests at once in one instance.
+    pub max_concurrency: Option<u32>,
+}
+
+/// A page of functions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Functions {
+    /// This page.
+    pub functions: Vec<Function>,
+    /// All that match, on every page.
+    pub total_count: u64,
+}
+
+/// Answer of `GET runtimes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runtimes {
+    /// Every name that is accepted.
+    pub runtimes: Vec<String>,
+}

@@ -1,0 +1,15 @@
+//! Wire types of the Functions API v1alpha2, as its document and CONTRACTS section 1 have them.
+
+pub mod error;
+pub mod function;
+pub mod namespace;
+pub mod page;
+pub mod token;
+pub mod upload;
+
+pub use error::{ApiError, ArgumentDetail, ArgumentReason, PermissionDetail, QuotaDetail};
+pub use function::{CreateFunction, Function, FunctionStatus, Functions, Privacy, Runtimes, UpdateFunction};
+pub use namespace::{CreateNamespace, Namespace, NamespaceStatus, Namespaces, RegistryNamespace};
+pub use page::{OrderBy, Page};
+pub use token::IssuedToken;
+pub use upload::PresignedUrl;

@@ -1,0 +1,67 @@
+//! Limits and defaults of the API, in one place. Units are in the names.
+
+/// Memory limits that may be chosen, in MB, with the CPU that comes with each, in thousandths of a core
+/// (the document's table).
+pub const MEMORY_TO_CPU: [(u32, u32); 4] = [(128, 70), (256, 140), (512, 280), (1024, 560)];
+/// Memory of a function that names none, in MB.
+pub const DEFAULT_MEMORY_MB: u32 = 256;
+/// `min_scale` of a function that names none.
+pub const DEFAULT_MIN_SCALE: u32 = 0;
+/// `max_scale` of a function that names none.
+pub const DEFAULT_MAX_SCALE: u32 = 20;
+/// One invocation's limit where none is named, in milliseconds.
+pub const DEFAULT_TIMEOUT_MS: u64 = 300_000;
+
+/// CPU in thousandths of a core for a memory limit in MB; `None` when the limit is not one of the table.
+#[must_use]
+pub fn cpu_of_memory(memory_mb: u32) -> Option<u32> {
+    MEMORY_TO_CPU.iter().find(|(memory, _)| *memory == memory_mb).map(|(_, cpu)| *cpu)
+}
+
+/// Limits of the API (CONTRACTS section 1), each named in its refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiLimits {
+    /// Highest `max_scale`.
+    pub max_scale: u32,
+    /// Highest `timeout`, in milliseconds.
+    pub timeout_ms: u64,
+    /// Largest archive, in bytes.
+    pub archive_bytes: u64,
+    /// Most bytes that an archive unpacks to.
+    pub unpacked_bytes: u64,
+    /// Largest page; a larger `page_size` is clamped.
+    pub page_size: u32,
+    /// Most environment variables of one resource.
+    pub variables: usize,
+    /// Longest value of an environment variable, in bytes.
+    pub variable_bytes: usize,
+    /// Largest request body of the API, in bytes.
+    pub body_bytes: usize,
+}
+
+impl Default for ApiLimits {
+    fn default() -> Self {
+        Self {
+            max_scale: 100,
+            timeout_ms: 900_000,
+            archive_bytes: 100 << 20,
+            unpacked_bytes: 500 << 20,
+            page_size: 100,
+            variables: 100,
+            variable_bytes: 8 << 10,
+            body_bytes: 1 << 20,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cpu_of_memory;
+
+    #[test]
+    fn memory_outside_the_table_has_no_cpu() {
+        assert_eq!(cpu_of_memory(128), Some(70));
+        assert_eq!(cpu_of_memory(1024), Some(560));
+        assert_eq!(cpu_of_memory(300), None);
+    }
+}
