@@ -1,1 +1,59 @@
-//! placeholder
+//! Instances: what runs a function's containers, behind one trait. `local` is this machine: a small root
+//! launcher makes the sandboxes, an unprivileged server asks it for them.
+//!
+//! This crate does not know the gateway, the API or the builder: it is told what should run and reports what
+//! does.
+
+mod compile;
+mod error;
+mod instance;
+pub mod local;
+
+use std::fs::File;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use oci::Digest;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+pub use compile::{CompileOutcome, CompileSpec};
+pub use error::RunnerError;
+pub use instance::{Compression, Exited, InstanceFds, InstanceInfo, InstanceSpec, InstanceState};
+
+/// A boxed future, so that the trait below can be a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Something that runs instances.
+///
+/// Every call may be dropped half way: what was asked for still happens, only its answer is lost.
+pub trait Backend: Send + Sync {
+    /// Unpacks one layer into the backend's store, checked against `diff_id` (the digest of the tar).
+    ///
+    /// Idempotent: a layer that is there already costs nothing. `blob` is read from its start.
+    fn unpack(
+        &self,
+        diff_id: &Digest,
+        blob: File,
+        compression: Compression,
+    ) -> BoxFuture<'_, Result<(), RunnerError>>;
+
+    /// Starts an instance; resolves when its first process runs (not when it is ready: see the ready line).
+    fn start(&self, spec: InstanceSpec, fds: InstanceFds) -> BoxFuture<'_, Result<(), RunnerError>>;
+
+    /// Limits the CPU of a running instance, in thousandths of a core. Until this is called it has no limit.
+    fn limit_cpu(&self, id: &str, millicores: u32) -> BoxFuture<'_, Result<(), RunnerError>>;
+
+    /// SIGTERM, then SIGKILL after `grace`; resolves when nothing of the instance is left. An unknown instance
+    /// is not an error: it is gone, as asked.
+    fn stop(&self, id: &str, grace: Duration) -> BoxFuture<'_, Result<(), RunnerError>>;
+
+    /// What runs now, by the backend's own knowledge.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<InstanceInfo>, RunnerError>>;
+
+    /// Runs a compiler in a sandbox without network, to its end.
+    fn compile(&self, spec: CompileSpec) -> BoxFuture<'_, Result<CompileOutcome, RunnerError>>;
+
+    /// A new subscription to the ends of instances. Ends before the subscription are not in it.
+    fn exits(&self) -> UnboundedReceiver<Exited>;
+}
