@@ -1,0 +1,23 @@
+# Thin: each target is one or two scripts. `make demo` is the place to start.
+.PHONY: demo build check test bench
+
+demo:
+	@scripts/setup demo
+	@scripts/build
+	@scripts/demo
+
+build:
+	@scripts/setup build
+	@scripts/build
+
+check:
+	@scripts/check
+
+test:
+	@scripts/test
+
+# make bench only=cold_start
+bench:
+	@scripts/setup bench
+	@scripts/build
+	@scripts/bench $(if $(only),only=$(only))
