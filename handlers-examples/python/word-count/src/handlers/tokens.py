@@ -1,0 +1,6 @@
+"""What a word is."""
+import re
+
+
+def words(text):
+    return [word.lower() for word in re.findall(r"\w+", text)]
