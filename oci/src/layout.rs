@@ -86,18 +86,29 @@ pub fn read(dir: &Path) -> Result<Image, LayoutError> {
 /// Writes an image as a layout. Blobs that are there already with the right size are kept; every file
 /// appears whole or not at all. A layer whose bytes do not have its digest is refused.
 pub fn write(dir: &Path, image: &Image) -> Result<(), LayoutError> {
-    let blobs = dir.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(|source| LayoutError::Io { path: blobs, source })?;
+    prepare(dir)?;
     for ImageLayer { layer, .. } in &image.layers {
         write_layer(dir, layer.as_ref())?;
     }
     write_file(&blob_path(dir, &Digest::of(&image.config)), &image.config)?;
-    write_file(&blob_path(dir, &image.digest()), &image.manifest)?;
+    write_index(dir, &image.manifest, &image.media_type)
+}
+
+/// Makes the directories of a layout.
+pub(crate) fn prepare(dir: &Path) -> Result<(), LayoutError> {
+    let blobs = dir.join("blobs/sha256");
+    fs::create_dir_all(&blobs).map_err(|source| LayoutError::Io { path: blobs, source })
+}
+
+/// Completes a layout that has its other blobs: the manifest, and the index that names it.
+pub(crate) fn write_index(dir: &Path, manifest: &[u8], media_type: &str) -> Result<(), LayoutError> {
+    let digest = Digest::of(manifest);
+    write_file(&blob_path(dir, &digest), manifest)?;
     write_file(&dir.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
     let index = Index {
         schema_version: 2,
         media_type: Some(OCI_INDEX.to_owned()),
-        manifests: vec![Descriptor::new(&image.media_type, image.digest(), image.manifest.len() as u64)],
+        manifests: vec![Descriptor::new(media_type, digest, manifest.len() as u64)],
         annotations: BTreeMap::new(),
         other: BTreeMap::new(),
     };
@@ -212,7 +223,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LayoutError> {
 }
 
 /// A name beside `path` that no other process and no other thread of this one uses.
-fn temporary(path: &Path) -> PathBuf {
+pub(crate) fn temporary(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let unique = NEXT.fetch_add(1, Ordering::Relaxed);
     path.with_extension(format!("{}-{unique}.partial", std::process::id()))

@@ -9,6 +9,7 @@
 //! * [`client`]: push, pull and tag against a registry.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod config;
 pub mod digest;
 pub mod image;

@@ -185,7 +185,7 @@ mod tests {
             assert!(matches!(found, Err(InvalidReference::Repository(_))), "{name} {found:?}");
         }
         for tag in ["", ".a", "-a", "a/b", &"a".repeat(129)] {
-            assert!(matches!(Reference::parse(&format!("h:1/a:{tag}")), Err(_)), "{tag}");
+            assert!(Reference::parse(&format!("h:1/a:{tag}")).is_err(), "{tag}");
         }
         assert!(matches!(Reference::parse("h:1/a@sha256:1"), Err(InvalidReference::Digest(_))));
     }

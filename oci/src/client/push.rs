@@ -1,0 +1,159 @@
+//! An image into a repository: layers, configuration, manifest, in that order, so that a tag never points
+//! to something incomplete.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, StatusCode};
+
+use super::Client;
+use super::body::{Body, read_limited};
+use super::error::ClientError;
+use super::exchange::{Exchange, Outgoing, expect};
+use super::pull::{MANIFEST_MAX, check_digest, manifest_request};
+use super::upload::{Arrival, Blob, bring};
+use crate::digest::Digest;
+use crate::image::{Image, ImageLayer};
+use crate::manifest::Manifest;
+use crate::reference::{InvalidReference, Reference, is_repository, is_tag};
+
+/// What a push did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    /// The image's digest.
+    pub digest: Digest,
+    /// Requests sent to the registry (the token service's not counted).
+    pub requests: u32,
+    /// Bytes of layers, configuration and manifest that were sent.
+    pub uploaded_bytes: u64,
+    /// Blobs linked from another repository.
+    pub mounted: u32,
+    /// Blobs the repository had already.
+    pub present: u32,
+}
+
+impl Client {
+    /// Pushes an image under a reference's tag, or by its digest when the reference has no tag.
+    pub async fn push(&self, image: &Image, reference: &Reference) -> Result<Pushed, ClientError> {
+        self.push_over(image, reference, None).await
+    }
+
+    /// Pushes an image; `previous` is a tag of the same repository whose image probably shares blobs with
+    /// this one (the version before). Its manifest is fetched first, and what it names is not sent again.
+    pub async fn push_over(
+        &self,
+        image: &Image,
+        reference: &Reference,
+        previous: Option<&str>,
+    ) -> Result<Pushed, ClientError> {
+        let digest = image.digest();
+        if let Some(expected) = reference.digest.as_ref().filter(|&expected| *expected != digest) {
+            let what = reference.to_string();
+            return Err(ClientError::DigestMismatch { what, expected: expected.clone(), found: digest });
+        }
+        let exchange = Exchange::new(self, reference, "pull,push", sources(image)?)?;
+        let mut pushed = Pushed { digest, requests: 0, uploaded_bytes: 0, mounted: 0, present: 0 };
+        let Before { mut there, is_new } = match previous {
+            Some(tag) => before(&exchange, tag).await?,
+            None => Before::default(),
+        };
+        let config = Digest::of(&image.config);
+        let layers = image.layers.iter().map(|ImageLayer { layer, mount_from }| Blob {
+            digest: layer.digest(),
+            body: Body::Layer(layer.clone()),
+            mount_from: mount_from.as_deref(),
+            may_exist: !is_new,
+        });
+        let config = Blob {
+            digest: &config,
+            body: Body::Bytes(Bytes::copy_from_slice(&image.config)),
+            mount_from: None,
+            may_exist: !is_new,
+        };
+        for blob in layers.chain([config]) {
+            // The same layer twice in an image is sent once.
+            let arrival = match there.insert(blob.digest.clone()) {
+                true => bring(self, &exchange, &blob).await?,
+                false => Arrival::Present,
+            };
+            match arrival {
+                Arrival::Mounted => pushed.mounted += 1,
+                Arrival::Present => pushed.present += 1,
+                Arrival::Uploaded => pushed.uploaded_bytes += blob.body.length(),
+            }
+        }
+        let target = reference.tag.clone().unwrap_or_else(|| pushed.digest.to_string());
+        put_manifest(&exchange, &target, &image.manifest, &image.media_type).await?;
+        pushed.uploaded_bytes += image.manifest.len() as u64;
+        pushed.requests = exchange.requests();
+        tracing::debug!(%reference, digest = %pushed.digest, requests = pushed.requests, "pushed");
+        Ok(pushed)
+    }
+
+    /// Gives an image that is in the registry (by digest or tag) another tag. Returns its digest.
+    pub async fn tag(&self, existing: &Reference, new_tag: &str) -> Result<Digest, ClientError> {
+        if !is_tag(new_tag) {
+            return Err(InvalidReference::Tag(new_tag.to_owned()).into());
+        }
+        let (bytes, media_type, digest) = self.manifest(existing).await?;
+        let exchange = Exchange::new(self, existing, "pull,push", [])?;
+        put_manifest(&exchange, new_tag, &bytes, &media_type).await?;
+        Ok(digest)
+    }
+}
+
+/// The repositories an image's layers are mounted from.
+fn sources(image: &Image) -> Result<Vec<String>, InvalidReference> {
+    let sources: Vec<String> = image.layers.iter().filter_map(|layer| layer.mount_from.clone()).collect();
+    match sources.iter().find(|source| !is_repository(source)) {
+        Some(source) => Err(InvalidReference::Repository(source.clone())),
+        None => Ok(sources),
+    }
+}
+
+/// What a tag's image says about the repository.
+#[derive(Default)]
+struct Before {
+    /// Blobs that are there.
+    there: HashSet<Digest>,
+    /// The repository does not exist yet, so nothing is there.
+    is_new: bool,
+}
+
+/// Fetches the manifest of `tag`. Anything that is not an image manifest says nothing.
+async fn before(exchange: &Exchange<'_>, tag: &str) -> Result<Before, ClientError> {
+    let response = exchange.send(&manifest_request(exchange, tag)).await?;
+    if response.status() == StatusCode::NOT_FOUND {
+        let refusal = ClientError::refusal(&Method::GET, response).await;
+        let is_new = matches!(&refusal, ClientError::Registry { code, .. } if code == "NAME_UNKNOWN");
+        return Ok(Before { is_new, ..Before::default() });
+    }
+    let response = expect(response, &Method::GET, &[StatusCode::OK]).await?;
+    let bytes = read_limited(response, &Method::GET, MANIFEST_MAX).await?;
+    let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) else { return Ok(Before::default()) };
+    let there =
+        manifest.layers.into_iter().chain([manifest.config]).map(|descriptor| descriptor.digest).collect();
+    Ok(Before { there, is_new: false })
+}
+
+/// Stores a manifest under a tag or digest, and checks that the registry computed the same digest.
+async fn put_manifest(
+    exchange: &Exchange<'_>,
+    target: &str,
+    bytes: &[u8],
+    media_type: &str,
+) -> Result<(), ClientError> {
+    let url = exchange.url(&format!("manifests/{target}"));
+    let media_type = HeaderValue::from_str(media_type)
+        .map_err(|_| ClientError::protocol(&url, format!("{media_type:?} is no media type")))?;
+    let request = Outgoing {
+        method: Method::PUT,
+        url,
+        headers: HeaderMap::from_iter([(CONTENT_TYPE, media_type)]),
+        body: Body::Bytes(Bytes::copy_from_slice(bytes)),
+    };
+    let response = exchange.send(&request).await?;
+    let response = expect(response, &Method::PUT, &[StatusCode::CREATED]).await?;
+    check_digest(&response, target, &Digest::of(bytes))
+}
