@@ -1,4 +1,152 @@
-//! Base images: built from a recipe and a lock file, kept as OCI layouts.
+//! Base images: a runtime's files, the shim and its worker programs, as an OCI image built without docker and
+//! without root.
+//!
+//! The flow is [`build`]: [`recipe`] and [`lock`] say what goes in, [`cache`] whether it is there already,
+//! [`fetch`] gets the archives from [`mirrors`] (by SHA-256, so a mirror is not trusted), [`debian`] and [`npm`]
+//! unpack them in memory into one [`tree`], [`skeleton`] adds the files that no package has, and [`assemble`]
+//! writes tar, gzip and configuration. The same recipe, lock, shim and workers always give the same bytes.
+//! [`update`] is the other direction: it asks the machine's package managers for the newest versions and
+//! writes the lock.
 
-/// A runtime's base image.
-pub struct Base;
+mod archive;
+mod assemble;
+mod cache;
+mod debian;
+mod elf;
+mod error;
+mod fetch;
+mod lock;
+mod mirrors;
+mod npm;
+mod pattern;
+mod precompile;
+mod program;
+mod recipe;
+mod skeleton;
+mod tree;
+mod update;
+
+use std::path::{Path, PathBuf};
+
+use oci::{Digest, Image, ImageLayer};
+
+pub use cache::{list, locate};
+pub use error::BaseError;
+pub use lock::{Archive, Lock, Locked};
+pub use mirrors::Mirrors;
+pub use recipe::{NpmPackage, Recipe};
+pub use update::{Change, UpdateRequest, update};
+
+/// A runtime's base image, complete on this machine.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// Name of the recipe: `node10`, `python311`, `golang`.
+    pub runtime: String,
+    /// The image; its layers are files below [`Base::layout`].
+    pub image: Image,
+    /// Digest of the image's manifest.
+    pub digest: Digest,
+    /// The OCI image layout on disk.
+    pub layout: PathBuf,
+}
+
+impl Base {
+    /// Reads a base from its OCI image layout.
+    ///
+    /// # Errors
+    /// The layout is not readable, or holds an image that this builder did not make.
+    pub fn open(layout: &Path) -> Result<Self, BaseError> {
+        let image = oci::layout::read(layout)
+            .map_err(|e| BaseError::Layout { path: layout.to_owned(), reason: e.to_string() })?;
+        let runtime =
+            assemble::runtime_label(&image).ok_or_else(|| BaseError::NotABase { path: layout.to_owned() })?;
+        Ok(Self { runtime, digest: image.digest(), image, layout: layout.to_owned() })
+    }
+
+    /// The repository of the embedded registry that holds this base's layers.
+    #[must_use]
+    pub fn repository(&self) -> String {
+        format!("base/{}", self.runtime)
+    }
+
+    /// The layers as a function's image carries them: to be mounted from [`Base::repository`].
+    #[must_use]
+    pub fn mounted_layers(&self) -> Vec<ImageLayer> {
+        let repository = self.repository();
+        self.image.layers.iter().map(|l| ImageLayer::mounted(l.layer.clone(), repository.as_str())).collect()
+    }
+}
+
+/// What a base is built from and where it goes.
+pub struct BaseRequest<'a> {
+    /// Folder with `recipe.toml` and `lock.toml`.
+    pub recipe_dir: &'a Path,
+    /// The shim's static executable.
+    pub shim: &'a Path,
+    /// Folder with one folder of worker programs per language.
+    pub workers: &'a Path,
+    /// Where downloads are kept by their SHA-256.
+    pub downloads: &'a Path,
+    /// Where missing downloads come from.
+    pub mirrors: &'a Mirrors,
+    /// The base ends in `<images_dir>/<runtime>/<key>`.
+    pub images_dir: &'a Path,
+    /// Told about every step; called from the thread that called [`build`].
+    pub progress: &'a (dyn Fn(Progress<'_>) + Sync),
+}
+
+/// A step of [`build`] or [`update`].
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// So many bytes will be downloaded in so many files.
+    Fetching {
+        /// Files that are not in the downloads yet.
+        files: usize,
+        /// Their size in bytes.
+        bytes: u64,
+    },
+    /// Bytes that arrived since the last call.
+    Received {
+        /// How many.
+        bytes: u64,
+    },
+    /// One file is complete and verified.
+    Fetched {
+        /// The package's name.
+        name: &'a str,
+    },
+    /// Anything else that takes time.
+    Step(&'a str),
+}
+
+/// Builds a base image, or finds that it is built already.
+///
+/// Blocking and CPU-bound; starts its own small runtime for downloads, so not to be called from an async task.
+///
+/// # Errors
+/// See [`BaseError`]; nothing is left behind below `images_dir`.
+pub fn build(request: &BaseRequest<'_>) -> Result<Base, BaseError> {
+    let recipe = Recipe::load(request.recipe_dir)?;
+    let lock = Lock::load(request.recipe_dir)?;
+    lock.check_against(&recipe)?;
+    let program = program::load(request.shim, request.workers, recipe.language()?)?;
+    let place = cache::Place::new(request.images_dir, &recipe, &lock, &program);
+    if let Some(base) = place.existing()? {
+        return Ok(base);
+    }
+    let archives = fetch::all(&lock, request)?;
+    (request.progress)(Progress::Step("unpacking"));
+    let mut unpacked = tree::Tree::default();
+    for (locked, bytes) in lock.packages.iter().zip(&archives) {
+        archive::unpack(&recipe, locked, bytes, &mut unpacked)?;
+    }
+    drop(archives);
+    skeleton::add(&mut unpacked, &recipe)?;
+    let mut files = unpacked.select(&recipe);
+    files.check_links()?;
+    elf::trim(&mut files, &recipe)?;
+    precompile::run(&mut files, &recipe, request.progress)?;
+    (request.progress)(Progress::Step("compressing"));
+    let image = assemble::image(&recipe, &place.key, &files, &program.into_tree(&recipe)?)?;
+    place.publish(&image)
+}

@@ -1,0 +1,130 @@
+//! Python's library compiled ahead: without it every start would compile what it imports, since nothing is
+//! writable in a sandbox.
+//!
+//! The image's own interpreter does it, started through the image's own loader, so neither root nor a Python of
+//! this machine is needed. The files are checked by nobody at run time (`unchecked-hash`): the image is immutable.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use super::tree::{Node, Tree};
+use super::{BaseError, Progress, Recipe};
+
+const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
+const LOADER_FILE: &str = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2";
+const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+const INTERPRETER: &str = "usr/bin/python3.11";
+
+/// Compiles one file after the other in one process: marshalled code then does not depend on what ran before or beside.
+const SCRIPT: &str = r"
+import py_compile, sys
+mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+root = sys.argv[1]
+for path in sys.stdin.read().splitlines():
+    try:
+        py_compile.compile(root + '/' + path, dfile='/' + path, doraise=True, invalidation_mode=mode)
+    except py_compile.PyCompileError as error:
+        sys.exit(str(error))
+";
+
+/// Adds the compiled form of every Python source below the recipe's `precompile` folders.
+pub(crate) fn run(
+    tree: &mut Tree,
+    recipe: &Recipe,
+    progress: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<(), BaseError> {
+    let below = |path: &str| recipe.precompile.iter().any(|folder| super::pattern::covers(folder, path));
+    let sources: Vec<String> = tree
+        .iter()
+        .map(|(path, _)| path)
+        .filter(|p| p.ends_with(".py") && below(p))
+        .map(str::to_owned)
+        .collect();
+    if sources.is_empty() {
+        return Ok(());
+    }
+    progress(Progress::Step("precompiling"));
+    let root = tempfile::tempdir().map_err(BaseError::io(&std::env::temp_dir()))?;
+    write_out(tree, root.path())?;
+    compile(root.path(), &sources)?;
+    for source in sources {
+        let compiled = compiled_path(&source);
+        let path = root.path().join(&compiled);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes.into(),
+            // A link to a source: its target has been compiled in its own place.
+            Err(_) if matches!(tree.get(&source), Some(Node::Link { .. })) => continue,
+            Err(error) => return Err(BaseError::io(&path)(error)),
+        };
+        tree.insert(&compiled, Node::File { bytes, mode: 0o644 }).map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// `a/b.py` is compiled to `a/__pycache__/b.cpython-311.pyc`.
+fn compiled_path(source: &str) -> String {
+    let (folder, name) = source.rsplit_once('/').unwrap_or_default();
+    format!("{folder}/__pycache__/{}.cpython-311.pyc", name.trim_end_matches(".py"))
+}
+
+fn compile(root: &Path, sources: &[String]) -> Result<(), BaseError> {
+    let list = root.join(".sources");
+    fs::write(&list, sources.join("\n")).map_err(BaseError::io(&list))?;
+    let output = Command::new(loader(root))
+        .arg("--library-path")
+        .arg(root.join(LIBRARIES))
+        .arg(root.join(INTERPRETER))
+        .args(["-S", "-s", "-P", "-c", SCRIPT])
+        .arg(root)
+        .env_clear()
+        .env("PYTHONHOME", root.join("usr"))
+        .env("PYTHONHASHSEED", "0")
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir(root)
+        .stdin(fs::File::open(&list).map_err(BaseError::io(&list))?)
+        .output()
+        .map_err(|e| failed(format!("the interpreter of the image does not start: {e}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+fn loader(root: &Path) -> std::path::PathBuf {
+    let file = root.join(LOADER_FILE);
+    if file.exists() { file } else { root.join(LOADER) }
+}
+
+fn failed(reason: String) -> BaseError {
+    BaseError::Precompile { language: "python".into(), reason }
+}
+
+/// Writes files and relative links; absolute ones would lead into this machine.
+fn write_out(tree: &Tree, root: &Path) -> Result<(), BaseError> {
+    for (path, node) in tree.iter() {
+        let to = root.join(path);
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(BaseError::io(&to))?;
+        }
+        let written = match node {
+            Node::File { bytes, mode } => fs::write(&to, bytes)
+                .and_then(|()| fs::set_permissions(&to, fs::Permissions::from_mode(*mode))),
+            Node::Link { target } if !target.starts_with('/') => symlink(target, &to),
+            Node::Link { .. } | Node::Directory { .. } => Ok(()),
+        };
+        written.map_err(BaseError::io(&to))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::compiled_path;
+
+    #[test]
+    fn compiled_files_lie_where_the_interpreter_looks() {
+        assert_eq!(compiled_path("usr/lib/x/a.b.py"), "usr/lib/x/__pycache__/a.b.cpython-311.pyc");
+    }
+}
