@@ -1,1 +1,19 @@
-//! placeholder
+//! The nouns of the end-to-end tests: [`Server`] (the real `zipship serve`), [`Api`] (a client that holds a key),
+//! [`Function`], [`Zip`] and [`Example`]. Benchmarks use the same.
+//!
+//! A server that is stopped asserts that nothing is left of it: no process, no mount, no cgroup.
+
+mod api;
+mod example;
+mod function;
+mod leftovers;
+mod place;
+mod server;
+mod zip;
+
+pub use api::{Answer, Api};
+pub use example::{Call, Example};
+pub use function::{Function, Spec};
+pub use place::Place;
+pub use server::Server;
+pub use zip::Zip;

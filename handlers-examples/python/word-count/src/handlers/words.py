@@ -3,7 +3,7 @@ import base64
 import json
 from collections import Counter
 
-from tokens import words
+from src.handlers.tokens import words
 
 
 def count(event, context):

@@ -1,0 +1,129 @@
+//! What a server could leave behind: processes, mounts, cgroups.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::bail;
+
+use crate::server::mentions;
+
+/// The kernel takes a moment to reap and to unmount.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What belonged to a server while it ran.
+#[derive(Debug)]
+pub(crate) struct Leftovers {
+    data: PathBuf,
+    /// Process id and start time: an id alone may be somebody else's by then.
+    processes: Vec<(u32, u64)>,
+    cgroups: BTreeSet<PathBuf>,
+}
+
+impl Leftovers {
+    /// Takes note of all descendants of `root`, and of the cgroups that they have for themselves.
+    pub(crate) fn of(root: u32, data: &Path) -> Self {
+        let processes = descendants(root);
+        let ours = cgroups("self");
+        let cgroups =
+            processes.iter().flat_map(|(pid, _)| cgroups(&pid.to_string())).collect::<BTreeSet<_>>();
+        Self { data: data.to_owned(), processes, cgroups: cgroups.difference(&ours).cloned().collect() }
+    }
+
+    /// # Errors
+    /// Lists what is still there after a moment.
+    pub(crate) fn assert_gone(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = self.left();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("the server left something behind:\n{}", left.join("\n"));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn left(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for (pid, started) in &self.processes {
+            if stat(*pid).is_some_and(|now| now.started == *started) {
+                left.push(format!("process {pid}: {}", read(*pid, "cmdline").replace('\0', " ")));
+            }
+        }
+        for cgroup in self.cgroups.iter().filter(|cgroup| cgroup.exists()) {
+            left.push(format!("cgroup {}", cgroup.display()));
+        }
+        // Mounts may live on in another process's namespace, so all are asked.
+        for pid in pids() {
+            for mount in read(pid, "mountinfo").lines().filter(|line| mentions(line, &self.data)) {
+                left.push(format!("mount, seen by process {pid}: {mount}"));
+            }
+            if read(pid, "cmdline").split('\0').any(|argument| mentions(argument, &self.data)) {
+                left.push(format!("process {pid} works on {}", self.data.display()));
+            }
+        }
+        left
+    }
+}
+
+struct Stat {
+    parent: u32,
+    started: u64,
+}
+
+/// Of `/proc/<pid>/stat`, whose second field may hold spaces and parentheses. A zombie counts as gone.
+fn stat(pid: u32) -> Option<Stat> {
+    let text = read(pid, "stat");
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    if fields.first() == Some(&"Z") {
+        return None;
+    }
+    Some(Stat { parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+}
+
+fn descendants(root: u32) -> Vec<(u32, u64)> {
+    let all: BTreeMap<u32, Stat> = pids().into_iter().filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let mut found = vec![root];
+    let mut next = 0;
+    while next < found.len() {
+        let parent = found[next];
+        found.extend(all.iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.into_iter().filter_map(|pid| Some((pid, all.get(&pid)?.started))).collect()
+}
+
+/// The folders of a process's cgroups, in every hierarchy but the root.
+fn cgroups(pid: &str) -> BTreeSet<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.splitn(3, ':').skip(1);
+            let (controllers, path) = (fields.next()?, fields.next()?.trim_start_matches('/'));
+            let base = Path::new("/sys/fs/cgroup");
+            let hierarchy = match controllers {
+                "" if base.join("cgroup.controllers").exists() => base.to_owned(),
+                "" => base.join("unified"),
+                controllers => base.join(controllers.trim_start_matches("name=")),
+            };
+            (!path.is_empty()).then(|| hierarchy.join(path))
+        })
+        .collect()
+}
+
+fn pids() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn read(pid: u32, file: &str) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,201 @@
+//! The real `zipship serve`, in a data folder of its own.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::{Api, Place, leftovers::Leftovers};
+
+/// The first start stores the base images too.
+const START_DEADLINE: Duration = Duration::from_secs(120);
+/// Running requests have ten seconds, the rest is tidying.
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
+
+/// A running server. Stop it with [`Server::stop`]; dropped otherwise (a failing test), it is ended without questions.
+#[derive(Debug)]
+pub struct Server {
+    folder: TempDir,
+    arguments: Vec<String>,
+    child: Option<Child>,
+    api: Api,
+}
+
+/// `credentials.json` of the data folder.
+#[derive(Debug, Deserialize)]
+struct Credentials {
+    organization_id: String,
+    api_key: String,
+}
+
+impl Server {
+    /// Starts a server with an empty data folder, and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started or ends before it is ready; the message carries its log.
+    pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Like [`Server::start`], with more arguments.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("zipship-e2e-").tempdir()?;
+        // The server has no privileges, so it must be able to walk to its own data.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        let mut server = Self {
+            folder,
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            child: None,
+            api: Api::nowhere(),
+        };
+        server.launch(&[])?;
+        Ok(server)
+    }
+
+    /// Starts the program again over the same data, with more variables in its environment.
+    ///
+    /// # Errors
+    /// As for [`Server::start`].
+    pub fn launch(&mut self, environment: &[(&str, &str)]) -> anyhow::Result<()> {
+        let place = Place::find()?;
+        let mut child = Command::new(place.existing("ZIPSHIP_BIN")?)
+            .arg("serve")
+            .arg("--data")
+            .arg(self.data())
+            .args(["--listen", "127.0.0.1:0", "--json"])
+            .arg("--images-dir")
+            .arg(place.existing("ZIPSHIP_IMAGES")?)
+            .arg("--go-root")
+            .arg(place.existing("ZIPSHIP_GO_ROOT")?)
+            .arg("--go-cache")
+            .arg(place.existing("ZIPSHIP_GO_CACHE")?)
+            .args(&self.arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(self.log_path())?)
+            .spawn()
+            .context("starting zipship serve")?;
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        self.child = Some(child);
+        let url =
+            wait_until_ready(stdout).with_context(|| format!("zipship serve, its log:\n{}", self.log()))?;
+        let credentials: Credentials =
+            serde_json::from_slice(&fs::read(self.data().join("credentials.json"))?)?;
+        self.api = Api::new(url, credentials.api_key, credentials.organization_id);
+        Ok(())
+    }
+
+    /// A client with the key that the server made at its first start.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Process id of the program as started (it waits for the launcher).
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Ends it in order, and asserts that it leaves nothing behind.
+    ///
+    /// # Errors
+    /// When it does not end in time, ends with a failure, or leaves something: the message lists what.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("the server runs")?;
+        let leftovers = Leftovers::of(child.id(), &self.data());
+        signal(&child, Signal::TERM);
+        let ended = wait_for_end(&mut child, STOP_DEADLINE);
+        if !matches!(ended, Some(status) if status.success()) {
+            signal(&child, Signal::KILL);
+            bail!("zipship serve ended with {ended:?} after SIGTERM; its log:\n{}", self.log());
+        }
+        leftovers.assert_gone()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        eprintln!("zipship serve was not stopped in order; the end of its log:\n{}", tail(&self.log(), 60));
+        signal(&child, Signal::TERM);
+        if wait_for_end(&mut child, STOP_DEADLINE).is_none() {
+            signal(&child, Signal::KILL);
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Reads stdout to the line that says where it answers; goes on reading, so that the pipe never fills.
+fn wait_until_ready(stdout: ChildStdout) -> anyhow::Result<String> {
+    let (lines, ready) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            if let Some(url) = line.strip_prefix("zipship is ready at ") {
+                let _ = lines.send(url.trim().to_owned());
+            }
+        }
+    });
+    match ready.recv_timeout(START_DEADLINE) {
+        Ok(url) => Ok(url),
+        Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it ended before it was ready"),
+        Err(mpsc::RecvTimeoutError::Timeout) => bail!("it was not ready within {START_DEADLINE:?}"),
+    }
+}
+
+fn signal(child: &Child, signal: Signal) {
+    // It may have ended by itself: then there is nobody to tell.
+    let _ = kill_process(Pid::from_child(child), signal);
+}
+
+fn wait_for_end(child: &mut Child, within: Duration) -> Option<std::process::ExitStatus> {
+    let deadline = Instant::now() + within;
+    while Instant::now() < deadline {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
+fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// Whether a path lies in a folder, by text: mounts that are gone cannot be resolved any more.
+pub(crate) fn mentions(text: &str, folder: &Path) -> bool {
+    folder.to_str().is_some_and(|folder| text.contains(folder))
+}

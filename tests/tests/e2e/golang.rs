@@ -1,0 +1,37 @@
+//! Go: compiled at deploy time.
+
+use std::path::Path;
+
+use zipship_tests::{Function, Server, Spec, Zip};
+
+const GO: Spec<'_> = Spec { runtime: "golang", handler: ".", privacy: "public" };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn go_that_does_not_compile_shows_the_compilers_lines() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let function = Function::create(server.api(), GO).await?;
+    let broken = "package main\n\nimport \"os\"\n\nfunc main() {\n\tundefinedThing()\n}\n";
+    let archive = Zip::of("handler.go", broken).file("go.mod", "module example.com/broken\n\ngo 1.21\n");
+    function.upload(&archive.bytes()).await?;
+
+    let settled = function.deploy().await?;
+    assert_eq!(settled["status"], "error", "{settled}");
+    let said = settled["error_message"].as_str().unwrap();
+    for line in ["handler.go:3:8: \"os\" imported and not used", "handler.go:6:2: undefined: undefinedThing"]
+    {
+        assert!(said.contains(line), "{line:?} is not in {said:?}");
+    }
+    server.stop()
+}
+
+/// The layout of the document: a vendor directory and no go.mod.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_directory_without_go_mod_is_enough() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let tutorial = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial/golang");
+    let archive = Zip::of_folder(&tutorial)?.without("go.mod").without("go.sum");
+    let function = Function::deployed(server.api(), GO, &archive).await?;
+    let answer = function.call().await?;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "Your response"));
+    server.stop()
+}

@@ -1,0 +1,13 @@
+//! End to end: the real server, real containers, real node, python and go. Needs root, and what `scripts/setup test`
+//! and `scripts/build` make.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
+
+mod arrows;
+mod bad_input;
+mod errors_of_code;
+mod examples;
+mod golang;
+mod private;
+mod redeploy;
+mod tutorial;
