@@ -1,0 +1,243 @@
+//! The store's files: content, links, manifests and tags.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use oci::Digest;
+use oci::reference::{is_repository, is_tag};
+
+const BLOBS: &str = "_blobs";
+const MANIFESTS: &str = "_manifests";
+const TAGS: &str = "_tags";
+
+/// The store on a file system. Cheap to clone; all methods block.
+#[derive(Debug, Clone)]
+pub struct Disk {
+    root: Arc<Path>,
+}
+
+impl Disk {
+    /// Opens or creates the store at `root`, for this process alone: uploads that another one left are
+    /// removed.
+    pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
+        let root: PathBuf = root.into();
+        for leftover in ["uploads", "temporary"] {
+            match fs::remove_dir_all(root.join(leftover)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => fs::create_dir_all(root.join(leftover))?,
+            }
+        }
+        fs::create_dir_all(root.join("blobs/sha256"))?;
+        fs::create_dir_all(root.join("repositories"))?;
+        Ok(Self { root: root.into() })
+    }
+
+    /// Opens content by its digest, whatever repository has it. For the server itself.
+    pub fn open_blob(&self, digest: &Digest) -> io::Result<File> {
+        File::open(self.content(digest))
+    }
+
+    /// A manifest by tag or digest: its bytes, its media type and its digest. For the server itself.
+    pub fn resolve(&self, repository: &str, target: &str) -> io::Result<Option<(Vec<u8>, String, Digest)>> {
+        let digest = match Digest::parse(target) {
+            Ok(digest) => Some(digest),
+            Err(_) if is_tag(target) => self.tag(repository, target)?,
+            Err(_) => None,
+        };
+        let Some(digest) = digest else { return Ok(None) };
+        let link = self.repository(repository)?.join(MANIFESTS).join(digest.hex());
+        let Some(media_type) = found(fs::read_to_string(link))? else { return Ok(None) };
+        Ok(Some((fs::read(self.content(&digest))?, media_type, digest)))
+    }
+
+    /// Whether a repository has ever been written to.
+    pub(crate) fn has_repository(&self, repository: &str) -> io::Result<bool> {
+        let dir = self.repository(repository)?;
+        Ok([BLOBS, MANIFESTS].iter().any(|kind| dir.join(kind).is_dir()))
+    }
+
+    /// Opens a blob that is visible in a repository, and its size in bytes.
+    pub(crate) fn open_linked(&self, repository: &str, digest: &Digest) -> io::Result<Option<(File, u64)>> {
+        if !self.is_linked(repository, digest)? {
+            return Ok(None);
+        }
+        let Some(file) = found(self.open_blob(digest))? else { return Ok(None) };
+        let size = file.metadata()?.len();
+        Ok(Some((file, size)))
+    }
+
+    pub(crate) fn is_linked(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
+        self.repository(repository)?.join(BLOBS).join(digest.hex()).try_exists()
+    }
+
+    pub(crate) fn has_manifest(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
+        self.repository(repository)?.join(MANIFESTS).join(digest.hex()).try_exists()
+    }
+
+    /// Makes a blob of the store visible in a repository.
+    pub(crate) fn link(&self, repository: &str, digest: &Digest) -> io::Result<()> {
+        let dir = self.repository(repository)?.join(BLOBS);
+        fs::create_dir_all(&dir)?;
+        File::create(dir.join(digest.hex())).map(drop)
+    }
+
+    /// Takes a blob out of a repository. Returns whether it was there.
+    pub(crate) fn unlink(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
+        let link = self.repository(repository)?.join(BLOBS).join(digest.hex());
+        Ok(found(fs::remove_file(link))?.is_some())
+    }
+
+    /// Gives a complete file its place as content, and makes it visible in a repository.
+    pub(crate) fn adopt(&self, file: &Path, repository: &str, digest: &Digest) -> io::Result<()> {
+        fs::rename(file, self.content(digest))?;
+        self.link(repository, digest)
+    }
+
+    /// Stores a manifest, and points a tag to it when there is one.
+    pub(crate) fn put_manifest(
+        &self,
+        repository: &str,
+        tag: Option<&str>,
+        bytes: &[u8],
+        media_type: &str,
+    ) -> io::Result<Digest> {
+        let digest = Digest::of(bytes);
+        let dir = self.repository(repository)?;
+        let content = self.content(&digest);
+        if !content.try_exists()? {
+            self.write(&content, bytes)?;
+        }
+        fs::create_dir_all(dir.join(MANIFESTS))?;
+        self.write(&dir.join(MANIFESTS).join(digest.hex()), media_type.as_bytes())?;
+        if let Some(tag) = tag {
+            fs::create_dir_all(dir.join(TAGS))?;
+            self.write(&dir.join(TAGS).join(checked(is_tag(tag), tag)?), digest.as_str().as_bytes())?;
+        }
+        Ok(digest)
+    }
+
+    /// Takes a tag away. Returns whether it was there.
+    pub(crate) fn delete_tag(&self, repository: &str, tag: &str) -> io::Result<bool> {
+        let path = self.repository(repository)?.join(TAGS).join(checked(is_tag(tag), tag)?);
+        Ok(found(fs::remove_file(path))?.is_some())
+    }
+
+    /// Takes a manifest and the tags that point to it away. Returns whether it was there.
+    pub(crate) fn delete_manifest(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
+        for tag in self.tags(repository)? {
+            if self.tag(repository, &tag)?.as_ref() == Some(digest) {
+                self.delete_tag(repository, &tag)?;
+            }
+        }
+        let link = self.repository(repository)?.join(MANIFESTS).join(digest.hex());
+        Ok(found(fs::remove_file(link))?.is_some())
+    }
+
+    /// All tags of a repository, in byte order.
+    pub(crate) fn tags(&self, repository: &str) -> io::Result<Vec<String>> {
+        let Some(entries) = found(fs::read_dir(self.repository(repository)?.join(TAGS)))? else {
+            return Ok(Vec::new());
+        };
+        let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        let mut tags = names.collect::<io::Result<Vec<_>>>()?;
+        tags.sort_unstable();
+        Ok(tags)
+    }
+
+    /// Where an upload's bytes are kept.
+    pub(crate) fn upload_path(&self, id: uuid::Uuid) -> PathBuf {
+        self.root.join("uploads").join(id.to_string())
+    }
+
+    fn tag(&self, repository: &str, tag: &str) -> io::Result<Option<Digest>> {
+        let path = self.repository(repository)?.join(TAGS).join(checked(is_tag(tag), tag)?);
+        let Some(text) = found(fs::read_to_string(path))? else { return Ok(None) };
+        Digest::parse(&text).map(Some).map_err(io::Error::other)
+    }
+
+    fn content(&self, digest: &Digest) -> PathBuf {
+        self.root.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// A repository's directory. Names are checked here too, so that no caller can leave the store.
+    fn repository(&self, name: &str) -> io::Result<PathBuf> {
+        Ok(self.root.join("repositories").join(checked(is_repository(name), name)?))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let temporary = self.root.join("temporary").join(uuid::Uuid::new_v4().to_string());
+        fs::write(&temporary, bytes)?;
+        fs::rename(&temporary, path)
+    }
+}
+
+/// Runs something that blocks where it may.
+pub(crate) async fn blocking<T, F>(work: F) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+fn checked(valid: bool, name: &str) -> io::Result<&str> {
+    if valid {
+        Ok(name)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no valid name")))
+    }
+}
+
+/// `None` for what does not exist.
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_leave_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path()).unwrap();
+        for name in ["../x", "/etc", "a/../b", "_blobs", ""] {
+            assert!(disk.link(name, &Digest::of(b"")).is_err(), "{name}");
+            assert!(disk.put_manifest(name, None, b"{}", "m").is_err(), "{name}");
+        }
+        assert!(disk.put_manifest("a", Some("../t"), b"{}", "m").is_err());
+        assert!(disk.resolve("a", "../t").unwrap().is_none());
+    }
+
+    #[test]
+    fn tags_move_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path()).unwrap();
+        let one = disk.put_manifest("a", Some("latest"), b"1", "m").unwrap();
+        let two = disk.put_manifest("a", Some("latest"), b"2", "m").unwrap();
+        disk.put_manifest("a", Some("2"), b"2", "m").unwrap();
+        assert_eq!(disk.resolve("a", "latest").unwrap().unwrap(), (b"2".to_vec(), "m".into(), two.clone()));
+        assert_eq!(disk.resolve("a", one.as_str()).unwrap().unwrap().2, one);
+        assert!(disk.resolve("b", one.as_str()).unwrap().is_none(), "another repository's manifest");
+        assert!(disk.delete_manifest("a", &two).unwrap());
+        assert_eq!(disk.tags("a").unwrap(), Vec::<String>::new());
+        assert!(!disk.delete_manifest("a", &two).unwrap());
+    }
+
+    #[test]
+    fn leftovers_go_at_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path()).unwrap();
+        fs::write(disk.upload_path(uuid::Uuid::new_v4()), b"x").unwrap();
+        let digest = disk.put_manifest("a", None, b"1", "m").unwrap();
+        let again = Disk::open(dir.path()).unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);
+        assert!(again.open_blob(&digest).is_ok());
+    }
+}

@@ -1,0 +1,187 @@
+//! Uploads: in one POST, in a POST and a PUT, or in chunks; and mounts from another repository.
+
+use std::collections::HashMap;
+
+use axum::body::Body;
+use axum::extract::Query;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RANGE};
+use axum::http::{Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use oci::Digest;
+use oci::reference::is_repository;
+use uuid::Uuid;
+
+use crate::Registry;
+use crate::authorize::Action;
+use crate::error::Refusal;
+use crate::range::chunk;
+use crate::route::{Answer, CONTENT_DIGEST, parse_digest};
+use crate::store::{AppendError, Busy, Taken, Upload, blocking};
+
+/// Repeats the session's id, for clients that look for it.
+const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+/// `POST /v2/<name>/blobs/uploads/`: mounts (`?mount=&from=`), uploads at once (`?digest=`), or opens a
+/// session.
+pub(crate) async fn start(registry: &Registry, name: &str, request: Request<Body>) -> Answer {
+    let query = query(&request);
+    if let (Some(digest), Some(from)) = (query.get("mount"), query.get("from")) {
+        let digest = parse_digest(digest)?;
+        if mount(registry, name, &digest, from, request.headers()).await? {
+            return Ok(created(name, &digest));
+        }
+    } else if let Some(digest) = query.get("digest") {
+        let digest = parse_digest(digest)?;
+        let id = open(registry, name)?;
+        return receive(registry, name, id, request, Some(digest)).await;
+    }
+    let id = open(registry, name)?;
+    Ok(session(StatusCode::ACCEPTED, name, id, 0))
+}
+
+/// `GET /v2/<name>/blobs/uploads/<id>`: how far an upload is.
+pub(crate) fn status(registry: &Registry, name: &str, id: Uuid) -> Answer {
+    match registry.sessions.received(name, id) {
+        None => Err(Refusal::upload_unknown()),
+        Some(Err(Busy)) => Err(Refusal::upload_busy()),
+        Some(Ok(received)) => Ok(session(StatusCode::NO_CONTENT, name, id, received)),
+    }
+}
+
+/// `PATCH /v2/<name>/blobs/uploads/<id>`: the next chunk.
+pub(crate) async fn append(registry: &Registry, name: &str, id: Uuid, request: Request<Body>) -> Answer {
+    receive(registry, name, id, request, None).await
+}
+
+/// `PUT /v2/<name>/blobs/uploads/<id>?digest=`: the last chunk, which may be the whole blob or empty.
+pub(crate) async fn finish(registry: &Registry, name: &str, id: Uuid, request: Request<Body>) -> Answer {
+    let query = query(&request);
+    let digest = query.get("digest").ok_or_else(|| Refusal::digest_invalid("the query names no digest"))?;
+    let digest = parse_digest(digest)?;
+    receive(registry, name, id, request, Some(digest)).await
+}
+
+/// `DELETE /v2/<name>/blobs/uploads/<id>`.
+pub(crate) fn cancel(registry: &Registry, name: &str, id: Uuid) -> Answer {
+    match registry.sessions.cancel(name, id) {
+        true => Ok(StatusCode::NO_CONTENT.into_response()),
+        false => Err(Refusal::upload_unknown()),
+    }
+}
+
+/// Links a blob of another repository, or finds that it is in this one. Whatever stands against it (no
+/// rights there, no such blob) makes it an ordinary upload, and does not tell which it was.
+async fn mount(
+    registry: &Registry,
+    name: &str,
+    digest: &Digest,
+    from: &str,
+    headers: &HeaderMap,
+) -> Result<bool, Refusal> {
+    if !is_repository(from) || registry.check(headers, from, Action::Pull).await.is_err() {
+        return Ok(false);
+    }
+    let (store, digest) = (registry.store.clone(), digest.clone());
+    let (name, from) = (name.to_owned(), from.to_owned());
+    let mounted = blocking(move || {
+        let there = store.open_linked(&from, &digest)?.is_some();
+        if there && from != name {
+            store.link(&name, &digest)?;
+        }
+        Ok(there)
+    });
+    Ok(mounted.await?)
+}
+
+fn open(registry: &Registry, name: &str) -> Result<Uuid, Refusal> {
+    registry.sessions.open(name).ok_or_else(|| Refusal::too_many("too many uploads are under way"))
+}
+
+/// Takes a request's body into an upload, and ends the upload when its digest is given.
+async fn receive(
+    registry: &Registry,
+    name: &str,
+    id: Uuid,
+    request: Request<Body>,
+    digest: Option<Digest>,
+) -> Answer {
+    let mut taken = match registry.sessions.take(name, id) {
+        None => return Err(Refusal::upload_unknown()),
+        Some(Err(Busy)) => return Err(Refusal::upload_busy()),
+        Some(Ok(taken)) => taken,
+    };
+    if let Err(refusal) = in_order(request.headers(), name, id, taken.upload()) {
+        taken.put_back();
+        return Err(refusal);
+    }
+    let body = request.into_body().into_data_stream();
+    match taken.upload().append(body, registry.limits.blob).await {
+        Ok(()) => {}
+        Err(AppendError::Body(reason)) => {
+            taken.put_back();
+            return Err(Refusal::upload_cut_short(reason));
+        }
+        Err(AppendError::TooLarge) => return Err(Refusal::too_large("the blob", registry.limits.blob)),
+        Err(AppendError::Store(error)) => return Err(error.into()),
+    }
+    match digest {
+        Some(digest) => commit(registry, name, taken, &digest).await,
+        None => {
+            let received = taken.upload().received();
+            taken.put_back();
+            Ok(session(StatusCode::ACCEPTED, name, id, received))
+        }
+    }
+}
+
+async fn commit(registry: &Registry, name: &str, taken: Taken<'_>, digest: &Digest) -> Answer {
+    match taken.end().commit(&registry.store, name, digest).await? {
+        Ok(()) => Ok(created(name, digest)),
+        Err(found) => Err(Refusal::digest_mismatch(digest, &found)),
+    }
+}
+
+/// Whether a chunk with a `Content-Range` is the next one and has the length it says.
+fn in_order(headers: &HeaderMap, name: &str, id: Uuid, upload: &Upload) -> Result<(), Refusal> {
+    let Some(range) = headers.get(CONTENT_RANGE) else { return Ok(()) };
+    let range = range.to_str().ok().and_then(chunk);
+    let (start, end) = range.ok_or_else(|| Refusal::size_invalid("Content-Range is not <start>-<end>"))?;
+    let received = upload.received();
+    if start != received {
+        let message = format!("the next byte is {received}, the chunk begins at {start}");
+        return Err(Refusal::range_not_satisfiable("BLOB_UPLOAD_INVALID", message)
+            .with(LOCATION, &location(name, id))
+            .with(RANGE, &so_far(received)));
+    }
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match length {
+        Some(length) if length != end - start + 1 => Err(Refusal::size_invalid(format!(
+            "Content-Range {start}-{end} and Content-Length {length} differ"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn query(request: &Request<Body>) -> HashMap<String, String> {
+    // A query that is none is like no query: what it should have named is then missing.
+    Query::try_from_uri(request.uri()).map(|Query(query)| query).unwrap_or_default()
+}
+
+fn location(name: &str, id: Uuid) -> String {
+    format!("/v2/{name}/blobs/uploads/{id}")
+}
+
+/// The bytes so far as a range; the specification has no form for none, and registries say `0-0`.
+fn so_far(received: u64) -> String {
+    format!("0-{}", received.saturating_sub(1))
+}
+
+fn session(status: StatusCode, name: &str, id: Uuid, received: u64) -> Response<Body> {
+    let headers = [(LOCATION, location(name, id)), (RANGE, so_far(received)), (UPLOAD_ID, id.to_string())];
+    (status, headers).into_response()
+}
+
+fn created(name: &str, digest: &Digest) -> Response<Body> {
+    let headers = [(LOCATION, format!("/v2/{name}/blobs/{digest}")), (CONTENT_DIGEST, digest.to_string())];
+    (StatusCode::CREATED, headers).into_response()
+}
