@@ -1,0 +1,115 @@
+//! From a path to a function.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::Uri;
+use http::uri::PathAndQuery;
+
+use crate::function::Function;
+
+/// What callers get while no revision of a function is live; once one is, only [`RouteState::Locked`] matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RouteState {
+    /// Created, or not any more than that: 404 `not_found`.
+    NeverDeployed,
+    /// Its first deploy runs: 503 `not_ready`.
+    Deploying,
+    /// Its deploy failed and there is no older version: 503 `deploy_failed`.
+    DeployFailed {
+        /// What callers may read: the class of the cause, no code and no secrets.
+        message: String,
+    },
+    /// An operator has locked it: 404 `not_found`, whether a revision is live or not. Requests that were let in
+    /// before are finished. Any other state unlocks it.
+    Locked,
+}
+
+/// One function in the table.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) state: RouteState,
+    pub(crate) function: Arc<Function>,
+}
+
+/// Functions by id, read through an atomic pointer and copied on write: deploys are rare, requests are not.
+#[derive(Default)]
+pub(crate) struct Table(ArcSwap<HashMap<String, Route>>);
+
+impl Table {
+    pub(crate) fn get(&self, function_id: &str) -> Option<Route> {
+        self.0.load().get(function_id).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Route> {
+        self.0.load().values().cloned().collect()
+    }
+
+    /// Changes the table; callers see to it that only one does at a time.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut HashMap<String, Route>) -> T) -> T {
+        let mut table = HashMap::clone(&self.0.load());
+        let result = change(&mut table);
+        self.0.store(Arc::new(table));
+        result
+    }
+}
+
+/// Where a request goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) function_id: String,
+    /// What the instance sees: the prefix is stripped, the query kept, an empty path is `/`.
+    pub(crate) path_and_query: PathAndQuery,
+}
+
+impl Target {
+    /// Of `/f/<id>` and everything below; `None` for other paths.
+    pub(crate) fn of(uri: &Uri) -> Option<Self> {
+        let below = uri.path().strip_prefix("/f/")?;
+        let (function_id, path) = below.split_at(below.find('/').unwrap_or(below.len()));
+        let path = if path.is_empty() { "/" } else { path };
+        let inner = match uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        Some(Self { function_id: function_id.to_owned(), path_and_query: inner.parse().ok()? })
+    }
+
+    /// `/f/<id>`.
+    pub(crate) fn prefix(&self) -> String {
+        format!("/f/{}", self.function_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_is_stripped_and_the_query_kept() {
+        for (path, expected) in [
+            ("/f/1", "/"),
+            ("/f/1/", "/"),
+            ("/f/1?a=1&a=2", "/?a=1&a=2"),
+            ("/f/1/a%20b/?x", "/a%20b/?x"),
+            ("/f/1//double", "//double"),
+            ("/f/1/f/1", "/f/1"),
+            ("http://host/f/1/x", "/x"),
+        ] {
+            let target = Target::of(&path.parse().unwrap()).expect(path);
+            assert_eq!(
+                (target.function_id.as_str(), target.path_and_query.as_str()),
+                ("1", expected),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_paths_have_no_target() {
+        for path in ["/", "/f", "/fx/1", "/x/f/1", "*"] {
+            assert_eq!(Target::of(&path.parse().unwrap()), None, "{path}");
+        }
+    }
+}
