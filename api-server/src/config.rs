@@ -1,0 +1,64 @@
+//! What the server is told at start.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use contract::limits::ApiLimits;
+
+/// Configuration of the API, its store and its archives.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the one listener binds; stands in for the host in URLs when a request names none.
+    pub listen: SocketAddr,
+    /// What URLs in answers start with, without a trailing slash; else the request's `Host` with `http`.
+    pub public_url: Option<String>,
+    /// Regions that exist.
+    pub regions: Vec<String>,
+    /// Data directory: database, key file, archives.
+    pub data: PathBuf,
+    /// Limits, each named in its refusal.
+    pub limits: ApiLimits,
+    /// How long a presigned URL is good for.
+    pub presigned_life: Duration,
+    /// How long a request waits for a namespace that is still being made.
+    pub namespace_wait: Duration,
+}
+
+impl Config {
+    /// Defaults over a data directory: port 8080 on loopback, regions `fr-par` and `nl-ams`.
+    #[must_use]
+    pub fn new(data: PathBuf) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            regions: vec!["fr-par".into(), "nl-ams".into()],
+            data,
+            limits: ApiLimits::default(),
+            presigned_life: Duration::from_secs(3600),
+            namespace_wait: Duration::from_secs(10),
+        }
+    }
+
+    /// The SQLite database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.data.join("zipship.db")
+    }
+
+    /// The file with the key that seals what is stored.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.data.join("secret.key")
+    }
+
+    /// The file in which the first API key is kept for the operator.
+    #[must_use]
+    pub fn first_key_file(&self) -> PathBuf {
+        self.data.join("first-key.json")
+    }
+
+    /// Where uploaded archives lie.
+    #[must_use]
+    pub fn archives(&self) -> PathBuf {
+        self.data.join("archives")
+    }
+}

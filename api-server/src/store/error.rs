@@ -1,0 +1,93 @@
+//! Why the store did not do what it was asked.
+
+/// Why a read or write failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database itself.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The tables are not the ones this program knows.
+    #[error("the database's tables cannot be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A secret does not open.
+    #[error(transparent)]
+    Sealed(#[from] crate::secrets::OpenError),
+    /// A column holds what this program never wrote.
+    #[error("{column} holds {value:?}, which this program does not know")]
+    Corrupt {
+        /// Which column.
+        column: &'static str,
+        /// What is in it.
+        value: String,
+    },
+    /// A write whose name is not in [`super::WRITES`].
+    #[error("the write {0:?} is not listed")]
+    UnlistedWrite(&'static str),
+    /// No such row for this caller.
+    #[error("{resource} {id} was not found")]
+    Missing {
+        /// Kind of resource, `function`.
+        resource: &'static str,
+        /// The id asked for.
+        id: String,
+    },
+    /// The name is taken.
+    #[error("a {resource} named {name:?} already exists")]
+    Duplicate {
+        /// Kind of resource.
+        resource: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The resource's state does not bear this now.
+    #[error("{resource} {id} is {state}")]
+    Transient {
+        /// Kind of resource.
+        resource: &'static str,
+        /// Its id.
+        id: String,
+        /// Its state, as the API names it.
+        state: String,
+    },
+    /// An operator has locked it.
+    #[error("{resource} {id} is locked")]
+    Locked {
+        /// Kind of resource.
+        resource: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// A deploy without an archive.
+    #[error("nothing was uploaded for function {0}")]
+    NothingUploaded(String),
+    /// The deploy went on without this worker: superseded, finished, or claimed by another.
+    #[error("deploy {id} is no longer in attempt {attempt}: it was superseded, finished or claimed anew")]
+    Stale {
+        /// The deploy.
+        id: String,
+        /// The attempt that came too late.
+        attempt: u32,
+    },
+    /// A step that the diagram of deploys does not have.
+    #[error("a deploy does not go from {from} to {to}")]
+    Forbidden {
+        /// State it is in.
+        from: &'static str,
+        /// State that was asked for.
+        to: &'static str,
+    },
+}
+
+impl StoreError {
+    /// A row that is not there, or not for this caller.
+    #[must_use]
+    pub fn missing(resource: &'static str, id: &str) -> Self {
+        Self::Missing { resource, id: id.to_owned() }
+    }
+
+    /// [`StoreError::Duplicate`] where the database says that a unique value is taken, else as it is.
+    pub(super) fn or_duplicate(error: sqlx::Error, resource: &'static str, name: &str) -> Self {
+        let taken = error.as_database_error().is_some_and(|error| error.is_unique_violation());
+        if taken { Self::Duplicate { resource, name: name.to_owned() } } else { Self::Database(error) }
+    }
+}

@@ -1,0 +1,470 @@
+//! Functions. A function is `created`, by a deploy `pending` and then `ready` or `error`, then `deleting`, then gone.
+
+use contract::api::{FunctionStatus, NamespaceStatus, OrderBy, Page, Privacy};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
+
+use super::{
+    Archive, Store, StoreError, deploys, namespaces, now_ms,
+    row::{count, name_of, named, optional_unsigned, signed, unsigned},
+};
+use crate::secrets::{Place, SecretMap, Sealer};
+
+const SELECT: &str = "SELECT f.*, n.organization_id, n.region, r.slug
+    FROM functions f JOIN namespaces n ON n.id = f.namespace_id
+    JOIN registry_namespaces r ON r.id = n.registry_namespace_id";
+
+/// A function as stored, its own variables opened.
+#[derive(Debug, Clone)]
+pub struct FunctionRow {
+    /// UUID v4.
+    pub id: String,
+    /// Its namespace.
+    pub namespace_id: String,
+    /// Owner.
+    pub organization_id: String,
+    /// Region.
+    pub region: String,
+    /// First component of its repository.
+    pub slug: String,
+    /// Unique in the namespace.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// Its own variables.
+    pub environment: SecretMap,
+    /// State.
+    pub state: FunctionStatus,
+    /// Cause of `error`, else empty.
+    pub error_message: String,
+    /// Runtime's name as given.
+    pub runtime: String,
+    /// Handler string.
+    pub handler: String,
+    /// MB.
+    pub memory_mb: u32,
+    /// Milliseconds.
+    pub timeout_ms: u64,
+    /// Instances kept when nobody calls.
+    pub min_scale: u32,
+    /// Most instances.
+    pub max_scale: u32,
+    /// Requests at once in one instance; `None`: by runtime.
+    pub max_concurrency: Option<u32>,
+    /// Who may call it.
+    pub privacy: Privacy,
+    /// The archive uploaded last.
+    pub archive: Option<Archive>,
+    /// The revision that serves.
+    pub live_revision: Option<String>,
+    /// The last version that was `ready`; 0 before the first.
+    pub last_version: u64,
+    /// Milliseconds since the Unix epoch.
+    pub created: i64,
+}
+
+/// What a new function needs. All fields are checked by the caller.
+#[derive(Debug, Clone)]
+pub struct NewFunction {
+    /// UUID v4.
+    pub id: String,
+    /// Its namespace.
+    pub namespace_id: String,
+    /// Name.
+    pub name: String,
+    /// The fields that a PATCH may change too.
+    pub fields: FunctionUpdate,
+}
+
+/// The fields of a function that may be changed, with the values that are to hold.
+#[derive(Debug, Clone)]
+pub struct FunctionUpdate {
+    /// Free text.
+    pub description: Option<String>,
+    /// Its own variables.
+    pub environment: SecretMap,
+    /// Runtime's name.
+    pub runtime: String,
+    /// Handler string.
+    pub handler: String,
+    /// MB.
+    pub memory_mb: u32,
+    /// Milliseconds.
+    pub timeout_ms: u64,
+    /// Instances kept when nobody calls.
+    pub min_scale: u32,
+    /// Most instances.
+    pub max_scale: u32,
+    /// Requests at once in one instance.
+    pub max_concurrency: Option<u32>,
+    /// Who may call it.
+    pub privacy: Privacy,
+}
+
+/// What an update did.
+#[derive(Debug, Clone)]
+pub struct Updated {
+    /// The function as it is now.
+    pub function: FunctionRow,
+    /// Whether a deploy was requested with it.
+    pub redeploys: bool,
+}
+
+/// Which functions to list: always those of one organization and region.
+#[derive(Debug, Clone)]
+pub struct FunctionFilter {
+    /// Owner.
+    pub organization_id: String,
+    /// Region.
+    pub region: String,
+    /// Only of this namespace.
+    pub namespace_id: Option<String>,
+    /// Exact name.
+    pub name: Option<String>,
+}
+
+impl FunctionRow {
+    /// The changeable fields as they are.
+    #[must_use]
+    pub fn fields(&self) -> FunctionUpdate {
+        FunctionUpdate {
+            description: self.description.clone(),
+            environment: self.environment.clone(),
+            runtime: self.runtime.clone(),
+            handler: self.handler.clone(),
+            memory_mb: self.memory_mb,
+            timeout_ms: self.timeout_ms,
+            min_scale: self.min_scale,
+            max_scale: self.max_scale,
+            max_concurrency: self.max_concurrency,
+            privacy: self.privacy,
+        }
+    }
+}
+
+impl Store {
+    /// A function in state `created`.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] for the namespace, [`StoreError::Transient`] when that is not `ready`,
+    /// [`StoreError::Duplicate`] when the name is taken.
+    pub async fn create_function(
+        &self,
+        organization_id: &str,
+        region: &str,
+        new: NewFunction,
+    ) -> Result<FunctionRow, StoreError> {
+        self.write("function.create", async |tx| {
+            let namespace =
+                namespaces::require(tx, &self.sealer, organization_id, region, &new.namespace_id).await?;
+            if namespace.state != NamespaceStatus::Ready {
+                return Err(StoreError::Transient {
+                    resource: "namespace",
+                    id: namespace.id,
+                    state: name_of(&namespace.state),
+                });
+            }
+            sqlx::query(
+                "INSERT INTO functions (id, namespace_id, name, environment, state, error_message, runtime, handler,
+                    memory_mb, timeout_ms, min_scale, max_scale, privacy, last_version, created, updated)
+                 VALUES ($1, $2, $3, $4, 'created', '', '', '', 0, 0, 0, 0, 'public', 0, $5, $6)",
+            )
+            .bind(new.id.clone())
+            .bind(new.namespace_id.clone())
+            .bind(new.name.clone())
+            .bind(Vec::<u8>::new())
+            .bind(now_ms())
+            .bind(now_ms())
+            .execute(&mut *tx)
+            .await
+            .map_err(|error| StoreError::or_duplicate(error, "function", &new.name))?;
+            set_fields(tx, &self.sealer, &new.id, &new.fields).await?;
+            require(tx, &self.sealer, organization_id, region, &new.id).await
+        })
+        .await
+    }
+
+    /// The organization's function of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] for unknown ids and for those of others alike.
+    pub async fn function(
+        &self,
+        organization_id: &str,
+        region: &str,
+        id: &str,
+    ) -> Result<FunctionRow, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        require(&mut connection, &self.sealer, organization_id, region, id).await
+    }
+
+    /// The function of this id, whoever owns it: for the server's own needs, never for a caller.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn function_by_id(&self, id: &str) -> Result<Option<FunctionRow>, StoreError> {
+        let row = sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE f.id = $1")))
+            .bind(id.to_owned())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(|row| read(row, &self.sealer)).transpose()
+    }
+
+    /// Every function there is, oldest first: what a start makes routes of.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn all_functions(&self) -> Result<Vec<FunctionRow>, StoreError> {
+        let sql = format!("{SELECT} ORDER BY f.created, f.id");
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| read(row, &self.sealer)).collect()
+    }
+
+    /// A page of functions (`None`: all), and how many match in all.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn functions(
+        &self,
+        filter: &FunctionFilter,
+        order: OrderBy,
+        page: Option<Page>,
+    ) -> Result<(Vec<FunctionRow>, u64), StoreError> {
+        const WHERE: &str = "WHERE n.organization_id = $1 AND n.region = $2
+            AND ($3 = '' OR f.namespace_id = $4) AND ($5 = '' OR f.name = $6)";
+        let namespace = filter.namespace_id.clone().unwrap_or_default();
+        let name = filter.name.clone().unwrap_or_default();
+        let mut tx = self.readers.begin().await?;
+        let count_sql = format!(
+            "SELECT COUNT(*) AS n FROM functions f JOIN namespaces n ON n.id = f.namespace_id {WHERE}"
+        );
+        let total = sqlx::query(AssertSqlSafe(count_sql))
+            .bind(filter.organization_id.clone())
+            .bind(filter.region.clone())
+            .bind(namespace.clone())
+            .bind(namespace.clone())
+            .bind(name.clone())
+            .bind(name.clone())
+            .fetch_one(&mut *tx)
+            .await?;
+        let sql = format!("{SELECT} {WHERE} {} LIMIT $7 OFFSET $8", namespaces::order_clause(order, "f"));
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(filter.organization_id.clone())
+            .bind(filter.region.clone())
+            .bind(namespace.clone())
+            .bind(namespace)
+            .bind(name.clone())
+            .bind(name)
+            .bind(page.map_or(i64::MAX, |page| i64::from(page.size)))
+            .bind(page.map_or(0, |page| signed(page.offset())))
+            .fetch_all(&mut *tx)
+            .await?;
+        let rows = rows.iter().map(|row| read(row, &self.sealer)).collect::<Result<_, _>>()?;
+        Ok((rows, count(&total)?))
+    }
+
+    /// Changes a function, and requests a deploy in the same transaction when `change` says so.
+    ///
+    /// `change` is given the function as it is and answers the fields that are to hold and whether to redeploy.
+    ///
+    /// # Errors
+    /// `change`'s own, [`StoreError::Missing`], [`StoreError::Transient`], [`StoreError::Locked`],
+    /// [`StoreError::NothingUploaded`].
+    pub async fn update_function<E: From<StoreError>>(
+        &self,
+        organization_id: &str,
+        region: &str,
+        id: &str,
+        change: impl FnOnce(&FunctionRow) -> Result<(FunctionUpdate, bool), E>,
+    ) -> Result<Updated, E> {
+        let mut refused = None;
+        let updated = self
+            .write("function.update", async |tx| {
+                let row = require(tx, &self.sealer, organization_id, region, id).await?;
+                writable(&row)?;
+                let (fields, redeploys) = match change(&row) {
+                    Ok(change) => change,
+                    Err(error) => {
+                        refused = Some(error);
+                        return Err(StoreError::missing("function", id));
+                    }
+                };
+                set_fields(tx, &self.sealer, id, &fields).await?;
+                let mut function = require(tx, &self.sealer, organization_id, region, id).await?;
+                if redeploys {
+                    deploys::request(tx, &self.sealer, &function).await?;
+                    function = require(tx, &self.sealer, organization_id, region, id).await?;
+                }
+                Ok(Updated { function, redeploys })
+            })
+            .await;
+        match refused {
+            Some(error) => Err(error),
+            None => updated.map_err(E::from),
+        }
+    }
+
+    /// Marks a function `deleting` and ends its deploys. What runs must then be stopped, and
+    /// [`Store::function_gone`] called.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Transient`] when it is `deleting` already, [`StoreError::Locked`].
+    pub async fn delete_function(
+        &self,
+        organization_id: &str,
+        region: &str,
+        id: &str,
+    ) -> Result<FunctionRow, StoreError> {
+        self.write("function.delete", async |tx| {
+            writable(&require(tx, &self.sealer, organization_id, region, id).await?)?;
+            mark_deleting(tx, id).await?;
+            require(tx, &self.sealer, organization_id, region, id).await
+        })
+        .await
+    }
+
+    /// Removes a `deleting` function with its deploys, revisions and uploads. Does nothing to others.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn function_gone(&self, id: &str) -> Result<(), StoreError> {
+        self.write("function.gone", async |tx| {
+            let deleting = sqlx::query("SELECT id FROM functions WHERE id = $1 AND state = 'deleting'")
+                .bind(id.to_owned())
+                .fetch_optional(&mut *tx)
+                .await?;
+            if deleting.is_none() {
+                return Ok(());
+            }
+            for statement in [
+                "DELETE FROM deploy_steps WHERE deploy_id IN (SELECT id FROM deploys WHERE function_id = $1)",
+                "DELETE FROM deploys WHERE function_id = $1",
+                "DELETE FROM revisions WHERE function_id = $1",
+                "DELETE FROM uploads WHERE function_id = $1",
+                "DELETE FROM functions WHERE id = $1",
+            ] {
+                sqlx::query(statement).bind(id.to_owned()).execute(&mut *tx).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ids of all functions in state `deleting`, of one namespace or of all.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn deleting_functions(&self, namespace_id: Option<&str>) -> Result<Vec<String>, StoreError> {
+        let namespace = namespace_id.unwrap_or_default();
+        let rows = sqlx::query(
+            "SELECT id FROM functions WHERE state = 'deleting' AND ($1 = '' OR namespace_id = $2)",
+        )
+        .bind(namespace.to_owned())
+        .bind(namespace.to_owned())
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| row.try_get("id").map_err(StoreError::from)).collect()
+    }
+}
+
+/// The organization's function of this id, on any connection.
+pub(super) async fn require(
+    connection: &mut AnyConnection,
+    sealer: &Sealer,
+    organization_id: &str,
+    region: &str,
+    id: &str,
+) -> Result<FunctionRow, StoreError> {
+    let sql = format!("{SELECT} WHERE f.id = $1 AND n.organization_id = $2 AND n.region = $3");
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.to_owned())
+        .bind(organization_id.to_owned())
+        .bind(region.to_owned())
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::missing("function", id))?;
+    read(&row, sealer)
+}
+
+/// `deleting`, and no deploy of it goes on.
+pub(super) async fn mark_deleting(tx: &mut AnyConnection, id: &str) -> Result<(), StoreError> {
+    deploys::end_unfinished(tx, id, "the function was deleted", deploys::Spare::None).await?;
+    sqlx::query("UPDATE functions SET state = 'deleting', updated = $1 WHERE id = $2")
+        .bind(now_ms())
+        .bind(id.to_owned())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) fn writable(row: &FunctionRow) -> Result<(), StoreError> {
+    match row.state {
+        FunctionStatus::Locked => Err(StoreError::Locked { resource: "function", id: row.id.clone() }),
+        FunctionStatus::Deleting => Err(StoreError::Transient {
+            resource: "function",
+            id: row.id.clone(),
+            state: name_of(&row.state),
+        }),
+        _ => Ok(()),
+    }
+}
+
+async fn set_fields(
+    tx: &mut AnyConnection,
+    sealer: &Sealer,
+    id: &str,
+    fields: &FunctionUpdate,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE functions SET description = $1, environment = $2, runtime = $3, handler = $4, memory_mb = $5,
+            timeout_ms = $6, min_scale = $7, max_scale = $8, max_concurrency = $9, privacy = $10, updated = $11
+         WHERE id = $12",
+    )
+    .bind(fields.description.clone())
+    .bind(sealer.seal_map(place(id), &fields.environment))
+    .bind(fields.runtime.clone())
+    .bind(fields.handler.clone())
+    .bind(i64::from(fields.memory_mb))
+    .bind(signed(fields.timeout_ms))
+    .bind(i64::from(fields.min_scale))
+    .bind(i64::from(fields.max_scale))
+    .bind(fields.max_concurrency.map(i64::from))
+    .bind(name_of(&fields.privacy))
+    .bind(now_ms())
+    .bind(id.to_owned())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn read(row: &AnyRow, sealer: &Sealer) -> Result<FunctionRow, StoreError> {
+    let id: String = row.try_get("id")?;
+    let sealed: Vec<u8> = row.try_get("environment")?;
+    Ok(FunctionRow {
+        environment: sealer.open_map(place(&id), &sealed)?,
+        id,
+        namespace_id: row.try_get("namespace_id")?,
+        organization_id: row.try_get("organization_id")?,
+        region: row.try_get("region")?,
+        slug: row.try_get("slug")?,
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        state: named(row, "state")?,
+        error_message: row.try_get("error_message")?,
+        runtime: row.try_get("runtime")?,
+        handler: row.try_get("handler")?,
+        memory_mb: unsigned(row, "memory_mb")?,
+        timeout_ms: unsigned(row, "timeout_ms")?,
+        min_scale: unsigned(row, "min_scale")?,
+        max_scale: unsigned(row, "max_scale")?,
+        max_concurrency: optional_unsigned(row, "max_concurrency")?,
+        privacy: named(row, "privacy")?,
+        archive: Archive::of_row(row)?,
+        live_revision: row.try_get("live_revision")?,
+        last_version: unsigned(row, "last_version")?,
+        created: row.try_get("created")?,
+    })
+}
+
+fn place(id: &str) -> Place<'_> {
+    Place { table: "functions", column: "environment", row: id }
+}

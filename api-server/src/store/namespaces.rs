@@ -1,0 +1,380 @@
+//! Namespaces. A namespace is `creating` until its key pair is stored, then `ready`, then `deleting`, then gone.
+
+use contract::api::{NamespaceStatus, OrderBy, Page};
+use secrecy::SecretString;
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
+
+use super::{
+    Store, StoreError, now_ms, registry_namespaces,
+    row::{count, name_of, named, signed},
+};
+use crate::secrets::{Place, SecretMap, Sealer};
+
+const SELECT: &str = "SELECT n.id, n.organization_id, n.region, n.name, n.description, n.environment, n.state,
+    n.error_message, n.registry_namespace_id, n.public_key, n.created, r.slug
+    FROM namespaces n JOIN registry_namespaces r ON r.id = n.registry_namespace_id";
+
+/// A namespace as stored, its variables opened.
+#[derive(Debug, Clone)]
+pub struct NamespaceRow {
+    /// UUID v4.
+    pub id: String,
+    /// Owner.
+    pub organization_id: String,
+    /// Region.
+    pub region: String,
+    /// Unique in organization and region.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// Set in every function of it.
+    pub environment: SecretMap,
+    /// State.
+    pub state: NamespaceStatus,
+    /// Cause of `error`, else empty.
+    pub error_message: String,
+    /// Its registry namespace.
+    pub registry_namespace_id: String,
+    /// First component of its repositories.
+    pub slug: String,
+    /// PKCS#1 PEM; `None` while `creating`.
+    pub public_key: Option<String>,
+    /// Milliseconds since the Unix epoch.
+    pub created: i64,
+}
+
+/// What a new namespace needs.
+#[derive(Debug, Clone)]
+pub struct NewNamespace {
+    /// UUID v4.
+    pub id: String,
+    /// Owner.
+    pub organization_id: String,
+    /// Region.
+    pub region: String,
+    /// Name.
+    pub name: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// Variables.
+    pub environment: SecretMap,
+}
+
+/// Which namespaces to list: always those of one organization and region.
+#[derive(Debug, Clone)]
+pub struct NamespaceFilter {
+    /// Owner.
+    pub organization_id: String,
+    /// Region.
+    pub region: String,
+    /// Exact name.
+    pub name: Option<String>,
+}
+
+impl Store {
+    /// A namespace in state `creating`.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] when the name is taken.
+    pub async fn create_namespace(&self, new: NewNamespace) -> Result<NamespaceRow, StoreError> {
+        self.write("namespace.create", async |tx| {
+            let place = place(&new.id);
+            let (registry_id, _) = registry_namespaces::adopt_or_create(
+                tx, &new.organization_id, &new.region, &new.id, &new.name,
+            )
+            .await?;
+            sqlx::query(
+                "INSERT INTO namespaces (id, organization_id, region, name, description, environment, state,
+                    error_message, registry_namespace_id, created, updated)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $9, $10)",
+            )
+            .bind(new.id.clone())
+            .bind(new.organization_id.clone())
+            .bind(new.region.clone())
+            .bind(new.name.clone())
+            .bind(new.description.clone())
+            .bind(self.sealer.seal_map(place, &new.environment))
+            .bind(name_of(&NamespaceStatus::Creating))
+            .bind(registry_id)
+            .bind(now_ms())
+            .bind(now_ms())
+            .execute(&mut *tx)
+            .await
+            .map_err(|error| StoreError::or_duplicate(error, "namespace", &new.name))?;
+            require(tx, &self.sealer, &new.organization_id, &new.region, &new.id).await
+        })
+        .await
+    }
+
+    /// Stores the key pair of a namespace that is `creating`, which is `ready` then.
+    /// Does nothing to one that is not: it was deleted meanwhile, or has its keys.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn namespace_ready(
+        &self,
+        id: &str,
+        public_key: &str,
+        private_key: &[u8],
+    ) -> Result<(), StoreError> {
+        let sealed = self.sealer.seal(private_key_place(id), private_key);
+        self.write("namespace.ready", async |tx| {
+            sqlx::query(
+                "UPDATE namespaces SET state = 'ready', public_key = $1, private_key = $2, updated = $3
+                 WHERE id = $4 AND state = 'creating'",
+            )
+            .bind(public_key.to_owned())
+            .bind(sealed)
+            .bind(now_ms())
+            .bind(id.to_owned())
+            .execute(tx)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A namespace that could not be made goes to `error`, with the cause.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn namespace_failed(&self, id: &str, cause: &str) -> Result<(), StoreError> {
+        self.write("namespace.fail", async |tx| {
+            sqlx::query(
+                "UPDATE namespaces SET state = 'error', error_message = $1, updated = $2
+                 WHERE id = $3 AND state = 'creating'",
+            )
+            .bind(cause.to_owned())
+            .bind(now_ms())
+            .bind(id.to_owned())
+            .execute(tx)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The organization's namespace of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] for unknown ids and for those of others alike.
+    pub async fn namespace(
+        &self,
+        organization_id: &str,
+        region: &str,
+        id: &str,
+    ) -> Result<NamespaceRow, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        require(&mut connection, &self.sealer, organization_id, region, id).await
+    }
+
+    /// A page of namespaces (`None`: all), and how many match in all.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn namespaces(
+        &self,
+        filter: &NamespaceFilter,
+        order: OrderBy,
+        page: Option<Page>,
+    ) -> Result<(Vec<NamespaceRow>, u64), StoreError> {
+        const WHERE: &str = "WHERE n.organization_id = $1 AND n.region = $2 AND ($3 = '' OR n.name = $4)";
+        let name = filter.name.clone().unwrap_or_default();
+        let mut tx = self.readers.begin().await?;
+        let total = sqlx::query(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM namespaces n {WHERE}")))
+            .bind(filter.organization_id.clone())
+            .bind(filter.region.clone())
+            .bind(name.clone())
+            .bind(name.clone())
+            .fetch_one(&mut *tx)
+            .await?;
+        let sql = format!("{SELECT} {WHERE} {} LIMIT $5 OFFSET $6", order_clause(order, "n"));
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(filter.organization_id.clone())
+            .bind(filter.region.clone())
+            .bind(name.clone())
+            .bind(name)
+            .bind(page.map_or(i64::MAX, |page| i64::from(page.size)))
+            .bind(page.map_or(0, |page| signed(page.offset())))
+            .fetch_all(&mut *tx)
+            .await?;
+        let rows = rows.iter().map(|row| read(row, &self.sealer)).collect::<Result<_, _>>()?;
+        Ok((rows, count(&total)?))
+    }
+
+    /// Changes variables and description; `None` leaves them.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Transient`], [`StoreError::Locked`].
+    pub async fn update_namespace(
+        &self,
+        organization_id: &str,
+        region: &str,
+        id: &str,
+        environment: Option<SecretMap>,
+        description: Option<String>,
+    ) -> Result<NamespaceRow, StoreError> {
+        self.write("namespace.update", async |tx| {
+            let row = require(tx, &self.sealer, organization_id, region, id).await?;
+            writable(&row)?;
+            let environment = environment.as_ref().unwrap_or(&row.environment);
+            sqlx::query(
+                "UPDATE namespaces SET environment = $1, description = $2, updated = $3 WHERE id = $4",
+            )
+            .bind(self.sealer.seal_map(place(id), environment))
+            .bind(description.clone().or_else(|| row.description.clone()))
+            .bind(now_ms())
+            .bind(id.to_owned())
+            .execute(&mut *tx)
+            .await?;
+            require(tx, &self.sealer, organization_id, region, id).await
+        })
+        .await
+    }
+
+    /// Marks a namespace and all its functions `deleting`, and ends their deploys. What runs must then be
+    /// stopped, and [`Store::namespace_gone`] called.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Transient`] when it is `deleting` already, [`StoreError::Locked`].
+    pub async fn delete_namespace(
+        &self,
+        organization_id: &str,
+        region: &str,
+        id: &str,
+    ) -> Result<NamespaceRow, StoreError> {
+        self.write("namespace.delete", async |tx| {
+            let row = require(tx, &self.sealer, organization_id, region, id).await?;
+            writable(&row)?;
+            let functions = sqlx::query("SELECT id FROM functions WHERE namespace_id = $1")
+                .bind(id.to_owned())
+                .fetch_all(&mut *tx)
+                .await?;
+            for function in functions {
+                super::functions::mark_deleting(tx, &function.try_get::<String, _>("id")?).await?;
+            }
+            sqlx::query("UPDATE namespaces SET state = 'deleting', updated = $1 WHERE id = $2")
+                .bind(now_ms())
+                .bind(id.to_owned())
+                .execute(&mut *tx)
+                .await?;
+            require(tx, &self.sealer, organization_id, region, id).await
+        })
+        .await
+    }
+
+    /// Removes a `deleting` namespace whose functions are gone. Its registry namespace stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], also when it still has functions.
+    pub async fn namespace_gone(&self, id: &str) -> Result<(), StoreError> {
+        self.write("namespace.gone", async |tx| {
+            sqlx::query("DELETE FROM namespaces WHERE id = $1 AND state = 'deleting'")
+                .bind(id.to_owned())
+                .execute(tx)
+                .await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ids of all namespaces in a state: what a start has to go on with.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn namespaces_in_state(&self, state: NamespaceStatus) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query("SELECT id FROM namespaces WHERE state = $1 ORDER BY created, id")
+            .bind(name_of(&state))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(|row| row.try_get("id").map_err(StoreError::from)).collect()
+    }
+
+    /// The private key of a namespace, PKCS#8 PEM; `None` when it has none yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] when it does not open.
+    pub async fn signing_key(&self, id: &str) -> Result<Option<SecretString>, StoreError> {
+        let row = sqlx::query("SELECT private_key FROM namespaces WHERE id = $1")
+            .bind(id.to_owned())
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let Some(sealed) = row.try_get::<Option<Vec<u8>>, _>("private_key")? else { return Ok(None) };
+        let opened = self.sealer.open(private_key_place(id), &sealed)?;
+        let pem = std::str::from_utf8(&opened).map_err(|_| StoreError::Corrupt {
+            column: "private_key",
+            value: "no text".to_owned(),
+        })?;
+        Ok(Some(SecretString::from(pem)))
+    }
+}
+
+/// The organization's namespace of this id, on any connection.
+pub(super) async fn require(
+    connection: &mut AnyConnection,
+    sealer: &Sealer,
+    organization_id: &str,
+    region: &str,
+    id: &str,
+) -> Result<NamespaceRow, StoreError> {
+    let sql = format!("{SELECT} WHERE n.id = $1 AND n.organization_id = $2 AND n.region = $3");
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.to_owned())
+        .bind(organization_id.to_owned())
+        .bind(region.to_owned())
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::missing("namespace", id))?;
+    read(&row, sealer)
+}
+
+fn read(row: &AnyRow, sealer: &Sealer) -> Result<NamespaceRow, StoreError> {
+    let id: String = row.try_get("id")?;
+    let sealed: Vec<u8> = row.try_get("environment")?;
+    Ok(NamespaceRow {
+        environment: sealer.open_map(place(&id), &sealed)?,
+        id,
+        organization_id: row.try_get("organization_id")?,
+        region: row.try_get("region")?,
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        state: named(row, "state")?,
+        error_message: row.try_get("error_message")?,
+        registry_namespace_id: row.try_get("registry_namespace_id")?,
+        slug: row.try_get("slug")?,
+        public_key: row.try_get("public_key")?,
+        created: row.try_get("created")?,
+    })
+}
+
+fn writable(row: &NamespaceRow) -> Result<(), StoreError> {
+    match row.state {
+        NamespaceStatus::Locked => Err(StoreError::Locked { resource: "namespace", id: row.id.clone() }),
+        NamespaceStatus::Deleting => Err(StoreError::Transient {
+            resource: "namespace",
+            id: row.id.clone(),
+            state: name_of(&row.state),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Ties are broken by id, so that pages never overlap.
+pub(super) fn order_clause(order: OrderBy, table: &str) -> String {
+    let (column, direction) = match order {
+        OrderBy::CreatedAtAsc => ("created", "ASC"),
+        OrderBy::CreatedAtDesc => ("created", "DESC"),
+        OrderBy::NameAsc => ("name", "ASC"),
+        OrderBy::NameDesc => ("name", "DESC"),
+    };
+    format!("ORDER BY {table}.{column} {direction}, {table}.id {direction}")
+}
+
+pub(super) fn place(id: &str) -> Place<'_> {
+    Place { table: "namespaces", column: "environment", row: id }
+}
+
+fn private_key_place(id: &str) -> Place<'_> {
+    Place { table: "namespaces", column: "private_key", row: id }
+}

@@ -1,0 +1,172 @@
+//! Revisions: what runs, immutable. Version 1, 2, ... without gaps: a revision whose deploy fails is removed.
+
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
+
+use super::{
+    Store, StoreError,
+    deploys::{Deploy, FunctionConfig, current},
+    new_id, now_ms,
+    row::{json, signed, to_json, unsigned},
+};
+use crate::secrets::{Place, SecretMap};
+
+/// A revision, without its variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// UUID v4.
+    pub id: String,
+    /// The function it is of.
+    pub function_id: String,
+    /// 1, 2, ...
+    pub version: u64,
+    /// Configuration as of the deploy.
+    pub config: FunctionConfig,
+    /// `host:port/repository` or repository, as the deploy wrote it.
+    pub image_reference: String,
+    /// `sha256:...`
+    pub image_digest: String,
+    /// Milliseconds since the Unix epoch.
+    pub created: i64,
+}
+
+/// All that an instance of a revision needs.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The revision.
+    pub revision: Revision,
+    /// The user's variables.
+    pub environment: SecretMap,
+    /// Namespace of the function.
+    pub namespace_id: String,
+    /// PKCS#1 PEM of the namespace's public key.
+    pub public_key: String,
+}
+
+impl Store {
+    /// The revision of a deploy, with the next version. Called again by a later attempt it answers the one that is
+    /// there, or replaces it when the image is another.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the deploy went on without this attempt.
+    pub async fn create_revision(
+        &self,
+        deploy: &Deploy,
+        image_reference: &str,
+        image_digest: &str,
+    ) -> Result<Revision, StoreError> {
+        let environment = self.deploy_environment(&deploy.id).await?;
+        self.write("revision.create", async |tx| {
+            let now = current(tx, deploy).await?;
+            if let Some(id) = &now.revision_id {
+                let there = require(tx, id).await?;
+                if there.image_digest == image_digest && there.image_reference == image_reference {
+                    return Ok(there);
+                }
+                sqlx::query("DELETE FROM revisions WHERE id = $1").bind(id.clone()).execute(&mut *tx).await?;
+            }
+            let id = new_id();
+            sqlx::query(
+                "INSERT INTO revisions (id, function_id, version, config, environment, image_reference,
+                    image_digest, created)
+                 SELECT $1, f.id, f.last_version + 1, $2, $3, $4, $5, $6 FROM functions f WHERE f.id = $7",
+            )
+            .bind(id.clone())
+            .bind(to_json(&deploy.config))
+            .bind(self.sealer.seal_map(place(&id), &environment))
+            .bind(image_reference.to_owned())
+            .bind(image_digest.to_owned())
+            .bind(now_ms())
+            .bind(deploy.function_id.clone())
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query("UPDATE deploys SET revision_id = $1, image_digest = $2, updated = $3 WHERE id = $4")
+                .bind(id.clone())
+                .bind(image_digest.to_owned())
+                .bind(now_ms())
+                .bind(deploy.id.clone())
+                .execute(&mut *tx)
+                .await?;
+            require(tx, &id).await
+        })
+        .await
+    }
+
+    /// The revision of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`].
+    pub async fn revision(&self, id: &str) -> Result<Revision, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        require(&mut connection, id).await
+    }
+
+    /// The live revisions of all functions that are not `deleting`, with the functions' present scale: what a start
+    /// gives the gateway.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn live_revisions(&self) -> Result<Vec<Revision>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.*, f.min_scale, f.max_scale FROM revisions r JOIN functions f ON f.live_revision = r.id
+             WHERE f.state <> 'deleting' ORDER BY r.created, r.id",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let mut revision = read(row)?;
+                revision.config.min_scale = unsigned(row, "min_scale")?;
+                revision.config.max_scale = unsigned(row, "max_scale")?;
+                Ok(revision)
+            })
+            .collect()
+    }
+
+    /// All that an instance of this revision needs, secrets opened.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Sealed`].
+    pub async fn launch(&self, revision_id: &str) -> Result<Launch, StoreError> {
+        let row = sqlx::query(
+            "SELECT r.*, f.namespace_id, n.public_key FROM revisions r
+             JOIN functions f ON f.id = r.function_id JOIN namespaces n ON n.id = f.namespace_id
+             WHERE r.id = $1",
+        )
+        .bind(revision_id.to_owned())
+        .fetch_optional(&self.readers)
+        .await?
+        .ok_or_else(|| StoreError::missing("revision", revision_id))?;
+        let sealed: Vec<u8> = row.try_get("environment")?;
+        Ok(Launch {
+            revision: read(&row)?,
+            environment: self.sealer.open_map(place(revision_id), &sealed)?,
+            namespace_id: row.try_get("namespace_id")?,
+            public_key: row.try_get("public_key")?,
+        })
+    }
+}
+
+async fn require(connection: &mut AnyConnection, id: &str) -> Result<Revision, StoreError> {
+    let row = sqlx::query("SELECT * FROM revisions WHERE id = $1")
+        .bind(id.to_owned())
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(|| StoreError::missing("revision", id))?;
+    read(&row)
+}
+
+fn read(row: &AnyRow) -> Result<Revision, StoreError> {
+    Ok(Revision {
+        id: row.try_get("id")?,
+        function_id: row.try_get("function_id")?,
+        version: unsigned(row, "version")?,
+        config: json(row, "config")?,
+        image_reference: row.try_get("image_reference")?,
+        image_digest: row.try_get("image_digest")?,
+        created: row.try_get("created")?,
+    })
+}
+
+fn place(id: &str) -> Place<'_> {
+    Place { table: "revisions", column: "environment", row: id }
+}

@@ -1,0 +1,156 @@
+//! Uploads of archives: what a presigned URL was given for, and what came.
+
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{
+    Store, StoreError, functions, new_id, now_ms,
+    row::{optional_unsigned, signed, unsigned},
+};
+
+/// A complete archive. The file of a key never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// Its file's name.
+    pub key: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// SHA-256 in hexadecimal.
+    pub digest: String,
+}
+
+impl Archive {
+    /// From a row that has the three `archive_` columns.
+    pub(super) fn of_row(row: &AnyRow) -> Result<Option<Self>, StoreError> {
+        let key: Option<String> = row.try_get("archive_key")?;
+        let bytes: Option<u64> = optional_unsigned(row, "archive_bytes")?;
+        let digest: Option<String> = row.try_get("archive_digest")?;
+        Ok(key.zip(bytes).zip(digest).map(|((key, bytes), digest)| Self { key, bytes, digest }))
+    }
+}
+
+/// What a presigned URL was given for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// UUID v4, in the URL's path.
+    pub id: String,
+    /// The function it is for.
+    pub function_id: String,
+    /// Exactly as many bytes.
+    pub bytes: u64,
+    /// Milliseconds since the Unix epoch.
+    pub expires: i64,
+}
+
+impl Store {
+    /// Writes down that a URL was given.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Transient`], [`StoreError::Locked`].
+    pub async fn create_upload(
+        &self,
+        organization_id: &str,
+        region: &str,
+        function_id: &str,
+        bytes: u64,
+        expires: i64,
+    ) -> Result<Upload, StoreError> {
+        let id = new_id();
+        self.write("upload.create", async |tx| {
+            let function = functions::require(tx, &self.sealer, organization_id, region, function_id).await?;
+            functions::writable(&function)?;
+            sqlx::query(
+                "INSERT INTO uploads (id, function_id, bytes, expires, created) VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(id.clone())
+            .bind(function_id.to_owned())
+            .bind(signed(bytes))
+            .bind(expires)
+            .bind(now_ms())
+            .execute(tx)
+            .await?;
+            Ok(Upload { id, function_id: function_id.to_owned(), bytes, expires })
+        })
+        .await
+    }
+
+    /// The upload of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], also once the function is gone.
+    pub async fn upload(&self, id: &str) -> Result<Upload, StoreError> {
+        let row = sqlx::query("SELECT id, function_id, bytes, expires FROM uploads WHERE id = $1")
+            .bind(id.to_owned())
+            .fetch_optional(&self.readers)
+            .await?
+            .ok_or_else(|| StoreError::missing("upload", id))?;
+        Ok(Upload {
+            id: row.try_get("id")?,
+            function_id: row.try_get("function_id")?,
+            bytes: unsigned(&row, "bytes")?,
+            expires: row.try_get("expires")?,
+        })
+    }
+
+    /// An archive is complete and lies under its key: it is what the next deploy takes.
+    /// Answers the key of an archive that nobody needs any more, whose file may go.
+    ///
+    /// # Errors
+    /// [`StoreError::Transient`] when the function is `deleting`.
+    pub async fn complete_upload(
+        &self,
+        upload: &Upload,
+        archive: &Archive,
+    ) -> Result<Option<String>, StoreError> {
+        self.write("upload.complete", async |tx| {
+            let row = sqlx::query("SELECT state, archive_key FROM functions WHERE id = $1")
+                .bind(upload.function_id.clone())
+                .fetch_optional(&mut *tx)
+                .await?
+                .ok_or_else(|| StoreError::missing("function", &upload.function_id))?;
+            let state: String = row.try_get("state")?;
+            if state == "deleting" {
+                return Err(StoreError::Transient { resource: "function", id: upload.function_id.clone(), state });
+            }
+            sqlx::query("UPDATE uploads SET completed = $1, archive_key = $2 WHERE id = $3")
+                .bind(now_ms())
+                .bind(archive.key.clone())
+                .bind(upload.id.clone())
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query(
+                "UPDATE functions SET archive_key = $1, archive_bytes = $2, archive_digest = $3, updated = $4
+                 WHERE id = $5",
+            )
+            .bind(archive.key.clone())
+            .bind(signed(archive.bytes))
+            .bind(archive.digest.clone())
+            .bind(now_ms())
+            .bind(upload.function_id.clone())
+            .execute(&mut *tx)
+            .await?;
+            let Some(old) = row.try_get::<Option<String>, _>("archive_key")? else { return Ok(None) };
+            let needed = sqlx::query(
+                "SELECT id FROM deploys WHERE archive_key = $1 AND state NOT IN ('ready', 'error') LIMIT 1",
+            )
+            .bind(old.clone())
+            .fetch_optional(&mut *tx)
+            .await?;
+            Ok(needed.is_none().then_some(old))
+        })
+        .await
+    }
+
+    /// Keys of all archives that are needed: each function's last one and those of unfinished deploys.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn archives_needed(&self) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT archive_key FROM functions WHERE archive_key IS NOT NULL
+             UNION SELECT archive_key FROM deploys WHERE state NOT IN ('ready', 'error')",
+        )
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| row.try_get("archive_key").map_err(StoreError::from)).collect()
+    }
+}
