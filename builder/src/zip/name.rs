@@ -1,0 +1,110 @@
+//! From an entry's name to a path: decoding, and everything that is refused in a path.
+
+use super::bytes::extra_field;
+use super::directory::Record;
+use super::entry::{UTF8, shown};
+use super::{ArchiveLimits, Refusal};
+
+/// Extra field with the name in UTF-8, for names whose own encoding is not known.
+const UNICODE_PATH: u16 = 0x7075;
+/// Systems whose tools may write `\` between components.
+const BACKSLASH_HOSTS: [u8; 3] = [0, 10, 14];
+
+/// A normalised path and whether the name ended in `/`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Name {
+    /// Empty for the archive's root.
+    pub(super) path: String,
+    pub(super) directory: bool,
+}
+
+/// Decodes and normalises a record's name.
+///
+/// # Errors
+/// [`Refusal`]: rules 5 and 6, and the limits of names.
+pub(super) fn read(record: &Record<'_>, limits: &ArchiveLimits) -> Result<Name, Refusal> {
+    if record.name.len() > limits.path_bytes {
+        return Err(Refusal::PathLength {
+            entry: shown(record),
+            found: record.name.len(),
+            limit: limits.path_bytes,
+        });
+    }
+    let mut name = decode(record)?;
+    if name.contains('\\') {
+        if !BACKSLASH_HOSTS.contains(&record.host) {
+            return Err(Refusal::PathBackslash { entry: name });
+        }
+        name = name.replace('\\', "/");
+    }
+    normalise(name, limits)
+}
+
+fn decode(record: &Record<'_>) -> Result<String, Refusal> {
+    let plain = || str::from_utf8(record.name).ok().map(str::to_owned);
+    let certain = record.name.is_ascii() || record.flags & UTF8 != 0;
+    let name = match certain {
+        true => Some(plain().ok_or_else(|| Refusal::NameEncoding { entry: shown(record) })?),
+        false => None,
+    };
+    match (name, unicode_path(record)) {
+        (Some(name), Some(other)) if name != other => Err(Refusal::SecondName { entry: name, other }),
+        (Some(name), _) | (None, Some(name)) => Ok(name),
+        // What the format says of names without a flag; Python and Rust read them so too.
+        (None, None) => Ok(record.name.iter().map(|byte| cp437(*byte)).collect()),
+    }
+}
+
+/// The second name, when it is about this first name (its checksum says so).
+fn unicode_path(record: &Record<'_>) -> Option<String> {
+    let mut field = extra_field(record.extra, UNICODE_PATH)?;
+    let [version] = field.take(1)?.try_into().ok()?;
+    let crc = field.u32()?;
+    let text = str::from_utf8(field.0).ok()?;
+    (version == 1 && crc == crc32fast::hash(record.name)).then(|| text.to_owned())
+}
+
+fn normalise(name: String, limits: &ArchiveLimits) -> Result<Name, Refusal> {
+    if name.is_empty() {
+        return Err(Refusal::EmptyName);
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Refusal::PathControl { entry: name });
+    }
+    if name.starts_with('/') {
+        return Err(Refusal::PathAbsolute { entry: name });
+    }
+    if matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic()) {
+        return Err(Refusal::PathDrive { entry: name });
+    }
+    let components: Vec<&str> = name.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
+    if components.contains(&"..") {
+        return Err(Refusal::PathEscapes { entry: name });
+    }
+    if components.iter().any(|c| c.starts_with(".wh.")) {
+        return Err(Refusal::Whiteout { entry: name });
+    }
+    if components.len() > limits.depth {
+        return Err(Refusal::Depth { found: components.len(), limit: limits.depth, entry: name });
+    }
+    // "dir/." is a directory as much as "dir/" is.
+    let directory = name.ends_with('/') || name.ends_with("/.") || name == ".";
+    Ok(Name { path: components.join("/"), directory })
+}
+
+/// IBM's code page 437, the format's first encoding of names.
+fn cp437(byte: u8) -> char {
+    const HIGH: [char; 128] = [
+        'Ç', 'ü', 'é', 'â', 'ä', 'à', 'å', 'ç', 'ê', 'ë', 'è', 'ï', 'î', 'ì', 'Ä', 'Å', 'É', 'æ', 'Æ', 'ô',
+        'ö', 'ò', 'û', 'ù', 'ÿ', 'Ö', 'Ü', '¢', '£', '¥', '₧', 'ƒ', 'á', 'í', 'ó', 'ú', 'ñ', 'Ñ', 'ª', 'º',
+        '¿', '⌐', '¬', '½', '¼', '¡', '«', '»', '░', '▒', '▓', '│', '┤', '╡', '╢', '╖', '╕', '╣', '║', '╗',
+        '╝', '╜', '╛', '┐', '└', '┴', '┬', '├', '─', '┼', '╞', '╟', '╚', '╔', '╩', '╦', '╠', '═', '╬', '╧',
+        '╨', '╤', '╥', '╙', '╘', '╒', '╓', '╫', '╪', '┘', '┌', '█', '▄', '▌', '▐', '▀', 'α', 'ß', 'Γ', 'π',
+        'Σ', 'σ', 'µ', 'τ', 'Φ', 'Θ', 'Ω', 'δ', '∞', 'φ', 'ε', '∩', '≡', '±', '≥', '≤', '⌠', '⌡', '÷', '≈',
+        '°', '∙', '·', '√', 'ⁿ', '²', '■', '\u{a0}',
+    ];
+    match byte {
+        0..=127 => byte as char,
+        _ => HIGH[usize::from(byte - 128)],
+    }
+}
