@@ -1,0 +1,3 @@
+//! One file a sub-command.
+
+pub(crate) mod images;
