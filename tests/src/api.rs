@@ -106,7 +106,6 @@ impl Api {
     }
 
     /// A request to any URL, without the key: uploads and endpoints.
-    #[must_use]
     pub fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
         self.http.request(method, url)
     }

@@ -175,7 +175,6 @@ impl Function {
     }
 
     /// A request to its endpoint; `path` begins with `/`, or is empty.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.api.request(method, &format!("{}{path}", self.endpoint))
     }
