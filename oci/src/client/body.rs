@@ -78,14 +78,15 @@ fn read_layer(layer: &dyn Layer, sender: &mpsc::Sender<std::io::Result<Bytes>>) 
         }
         chunk.truncate(read);
         left -= read as u64;
+        // Found out before the last bytes are sent: the request cannot succeed then.
+        if left == 0 && reader.read(&mut [0])? > 0 {
+            return Err(std::io::Error::other("it goes on after its size"));
+        }
         if sender.blocking_send(Ok(chunk.freeze())).is_err() {
             return Ok(()); // The request is over; nobody wants the rest.
         }
     }
-    match reader.read(&mut [0])? {
-        0 => Ok(()),
-        _ => Err(std::io::Error::other("it goes on after its size")),
-    }
+    Ok(())
 }
 
 /// The next piece of an answer; `None` at its end.

@@ -55,8 +55,22 @@ impl Client {
     where
         W: AsyncWrite + Unpin + Send,
     {
+        self.blob_within(reference, digest, u64::MAX, sink).await
+    }
+
+    /// [`blob`](Self::blob), given up as soon as more than `limit` bytes came.
+    async fn blob_within<W>(
+        &self,
+        reference: &Reference,
+        digest: &Digest,
+        limit: u64,
+        sink: &mut W,
+    ) -> Result<u64, ClientError>
+    where
+        W: AsyncWrite + Unpin + Send,
+    {
         let exchange = Exchange::new(self, reference, "pull", [])?;
-        let mut download = Download { hasher: Hasher::new(), received: 0 };
+        let mut download = Download { hasher: Hasher::new(), received: 0, limit };
         let mut attempt = 1;
         loop {
             let error = match download.go_on(&exchange, digest, sink).await {
@@ -111,7 +125,7 @@ impl Client {
         let temporary = layout::temporary(&path);
         let failed = |source| ClientError::Write { digest: digest.clone(), source };
         let mut file = tokio::fs::File::create(&temporary).await.map_err(failed)?;
-        let downloaded = self.blob(from, digest, &mut file).await;
+        let downloaded = self.blob_within(from, digest, size, &mut file).await;
         if let Err(error) = downloaded {
             let _ = tokio::fs::remove_file(&temporary).await;
             return Err(error);
@@ -124,6 +138,8 @@ impl Client {
 struct Download {
     hasher: Hasher,
     received: u64,
+    /// More than this is not the blob.
+    limit: u64,
 }
 
 impl Download {
@@ -153,6 +169,10 @@ impl Download {
             skip -= skipped.len() as u64;
             self.hasher.update(&chunk);
             self.received += chunk.len() as u64;
+            if self.received > self.limit {
+                let reason = format!("the blob is longer than the {} bytes its descriptor says", self.limit);
+                return Err(ClientError::protocol(response.url(), reason));
+            }
             sink.write_all(&chunk)
                 .await
                 .map_err(|source| ClientError::Write { digest: digest.clone(), source })?;

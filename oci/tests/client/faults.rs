@@ -57,10 +57,8 @@ async fn passing_faults_are_survived() {
 
 #[tokio::test]
 async fn an_upload_whose_answer_was_lost_is_not_sent_again() {
-    let server = Server::start(|_, _| None).await;
     let code = Digest::of(b"code");
-    server.add_blob(b"code");
-    let lost = Server::start(move |seen, before| match (seen.line().as_str(), before) {
+    let server = Server::start(move |seen, before| match (seen.line().as_str(), before) {
         // The code layer is the second blob; its first upload gets no answer, then it is found there.
         (PUT, 1) => hang_up(),
         (line, _) if line == format!("HEAD /v2/a/blobs/{code}") => Some(status(200)),
@@ -68,9 +66,9 @@ async fn an_upload_whose_answer_was_lost_is_not_sent_again() {
         _ => None,
     })
     .await;
-    let pushed = anonymous().push(&image(), &lost.reference("a:1")).await.unwrap();
+    let pushed = anonymous().push(&image(), &server.reference("a:1")).await.unwrap();
     assert_eq!(pushed.present, 1);
-    assert_eq!(lost.count(PUT), 3, "base, code once, configuration");
+    assert_eq!(server.count(PUT), 3, "base, code once, configuration");
 }
 
 #[tokio::test]

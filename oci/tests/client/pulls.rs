@@ -105,3 +105,21 @@ async fn of_an_index_the_amd64_image_is_pulled() {
     assert_eq!(pulled.digest(), image().digest());
     oci::layout::verify(&pulled).unwrap();
 }
+
+#[tokio::test]
+async fn a_layer_longer_than_its_descriptor_is_not_stored() {
+    let layer = Digest::of(b"code");
+    let server = Server::start(move |seen, _| {
+        (seen.method == "GET" && seen.target.contains(layer.hex()))
+            .then(|| Response::new(Body::from("code and more")))
+    })
+    .await;
+    let client = anonymous();
+    client.push(&image(), &server.reference("a:1")).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let error = client.pull(&server.reference("a:1"), dir.path()).await.unwrap_err();
+    assert!(error.to_string().contains("longer than the 4 bytes"), "{error}");
+    let names: Vec<_> = std::fs::read_dir(dir.path().join("blobs/sha256")).unwrap().collect();
+    assert_eq!(names.len(), 1, "the base layer only: {names:?}");
+    assert!(!dir.path().join("index.json").exists());
+}

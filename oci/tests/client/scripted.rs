@@ -14,30 +14,30 @@ use oci::{Digest, Image, ImageLayer, Reference};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub method: Method,
+pub(crate) struct Seen {
+    pub(crate) method: Method,
     /// Path and query.
-    pub target: String,
-    pub headers: axum::http::HeaderMap,
-    pub body: Bytes,
+    pub(crate) target: String,
+    pub(crate) headers: axum::http::HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Seen {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// Method and path, for scripts and assertions: `PUT /v2/a/manifests/1`.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.target.split('?').next().unwrap())
     }
 }
 
 /// May answer a request; the number says how many with the same method and path came before.
-pub type Script = dyn Fn(&Seen, usize) -> Option<Response<Body>> + Send + Sync;
+pub(crate) type Script = dyn Fn(&Seen, usize) -> Option<Response<Body>> + Send + Sync;
 
-pub struct Server {
-    pub address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     state: Arc<State>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -56,7 +56,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    pub async fn start(
+    pub(crate) async fn start(
         script: impl Fn(&Seen, usize) -> Option<Response<Body>> + Send + Sync + 'static,
     ) -> Self {
         let state = Arc::new(State {
@@ -73,30 +73,30 @@ impl Server {
         Self { address, state, task }
     }
 
-    pub fn reference(&self, rest: &str) -> Reference {
+    pub(crate) fn reference(&self, rest: &str) -> Reference {
         Reference::parse(&format!("{}/{rest}", self.address)).unwrap()
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
 
     /// How many requests had this line.
-    pub fn count(&self, line: &str) -> usize {
+    pub(crate) fn count(&self, line: &str) -> usize {
         self.seen().iter().filter(|seen| seen.line() == line).count()
     }
 
-    pub fn has_blob(&self, digest: &Digest) -> bool {
+    pub(crate) fn has_blob(&self, digest: &Digest) -> bool {
         self.state.blobs.lock().unwrap().contains_key(digest.as_str())
     }
 
-    pub fn add_blob(&self, bytes: &'static [u8]) -> Digest {
+    pub(crate) fn add_blob(&self, bytes: &'static [u8]) -> Digest {
         let digest = Digest::of(bytes);
         self.state.blobs.lock().unwrap().insert(digest.to_string(), Bytes::from_static(bytes));
         digest
     }
 
-    pub fn has_manifest(&self, tag: &str) -> bool {
+    pub(crate) fn has_manifest(&self, tag: &str) -> bool {
         self.state.manifests.lock().unwrap().contains_key(tag)
     }
 }
@@ -154,7 +154,7 @@ fn answer(state: &State, seen: &Seen) -> Response<Body> {
     }
 }
 
-pub trait With {
+pub(crate) trait With {
     fn with(self, name: &'static str, value: &str) -> Self;
 }
 
@@ -165,32 +165,32 @@ impl With for Response<Body> {
     }
 }
 
-pub fn status(code: u16) -> Response<Body> {
+pub(crate) fn status(code: u16) -> Response<Body> {
     Response::builder().status(code).body(Body::empty()).unwrap()
 }
 
-pub fn refusal(code: u16, name: &str, message: &str) -> Response<Body> {
+pub(crate) fn refusal(code: u16, name: &str, message: &str) -> Response<Body> {
     let body = format!(r#"{{"errors":[{{"code":"{name}","message":"{message}"}}]}}"#);
     Response::builder().status(code).body(Body::from(body)).unwrap()
 }
 
-pub fn json(body: String) -> Response<Body> {
+pub(crate) fn json(body: String) -> Response<Body> {
     Response::new(Body::from(body)).with("content-type", "application/json")
 }
 
 /// Closes the connection without an answer.
-pub fn hang_up() -> ! {
+pub(crate) fn hang_up() -> ! {
     // Unwinds the connection's task without the panic hook's output.
     std::panic::resume_unwind(Box::new("hung up"))
 }
 
-pub const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-pub fn anonymous() -> Client {
+pub(crate) fn anonymous() -> Client {
     client(Credentials::Anonymous)
 }
 
-pub fn me() -> Client {
+pub(crate) fn me() -> Client {
     client(Credentials::Basic { user: "me".to_owned(), password: PASSWORD.to_owned() })
 }
 
@@ -201,13 +201,13 @@ fn client(credentials: Credentials) -> Client {
 }
 
 /// The `Authorization` that [`me`] sends where name and password are wanted.
-pub fn basic() -> String {
+pub(crate) fn basic() -> String {
     use base64::Engine as _;
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("me:{PASSWORD}")))
 }
 
 /// An image of one layer to mount from `base/x` and one of its own.
-pub fn image() -> Image {
+pub(crate) fn image() -> Image {
     let layer = |text: &'static str| {
         let layer = MemoryLayer::gzip(Bytes::from_static(text.as_bytes()), Digest::of(b"tar"));
         ImageLayer::new(Arc::new(layer))
@@ -217,6 +217,6 @@ pub fn image() -> Image {
     Image::assemble(ImageConfig::default(), vec![base, layer("code")], BTreeMap::new())
 }
 
-pub const POST: &str = "POST /v2/a/blobs/uploads/";
-pub const PUT: &str = "PUT /v2/a/blobs/uploads/session";
-pub const MANIFEST: &str = "PUT /v2/a/manifests/1";
+pub(crate) const POST: &str = "POST /v2/a/blobs/uploads/";
+pub(crate) const PUT: &str = "PUT /v2/a/blobs/uploads/session";
+pub(crate) const MANIFEST: &str = "PUT /v2/a/manifests/1";

@@ -14,7 +14,7 @@ use registry::{Action, Authorize, Denied, Limits, Registry};
 use reqwest::{Method, RequestBuilder, Response};
 
 /// Everybody may do everything.
-pub struct Open;
+pub(crate) struct Open;
 
 impl Authorize for Open {
     fn authorize<'a>(
@@ -27,10 +27,10 @@ impl Authorize for Open {
     }
 }
 
-pub struct Server {
-    pub address: String,
-    pub disk: Disk,
-    pub http: reqwest::Client,
+pub(crate) struct Server {
+    pub(crate) address: String,
+    pub(crate) disk: Disk,
+    pub(crate) http: reqwest::Client,
     // Held: the store goes when the test ends.
     _dir: tempfile::TempDir,
     task: tokio::task::JoinHandle<()>,
@@ -43,11 +43,11 @@ impl Drop for Server {
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Arc::new(Open), Limits::default()).await
     }
 
-    pub async fn with(authorize: Arc<dyn Authorize>, limits: Limits) -> Self {
+    pub(crate) async fn with(authorize: Arc<dyn Authorize>, limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path().join("store")).unwrap();
         let router = registry::router(Registry::new(disk.clone(), authorize).with_limits(limits));
@@ -62,25 +62,25 @@ impl Server {
         Self { address, disk, http, _dir: dir, task }
     }
 
-    pub fn reference(&self, rest: &str) -> Reference {
+    pub(crate) fn reference(&self, rest: &str) -> Reference {
         Reference::parse(&format!("{}/{rest}", self.address)).unwrap()
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         client(Credentials::Anonymous)
     }
 
     /// A request by hand; `path` begins with a slash, or is an answer's Location.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("http://{}{path}", self.address))
     }
 
-    pub async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Response {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<reqwest::Body>) -> Response {
         self.request(method, path).body(body).send().await.unwrap()
     }
 
     /// Uploads a blob by hand.
-    pub async fn upload(&self, repository: &str, bytes: &'static [u8]) -> Digest {
+    pub(crate) async fn upload(&self, repository: &str, bytes: &'static [u8]) -> Digest {
         let digest = Digest::of(bytes);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
         assert_eq!(self.send(Method::POST, &path, bytes).await.status(), 201);
@@ -88,42 +88,42 @@ impl Server {
     }
 }
 
-pub fn client(credentials: Credentials) -> Client {
+pub(crate) fn client(credentials: Credentials) -> Client {
     Client::new(Options { credentials, plain_http: true, ..Options::default() }).unwrap()
 }
 
-pub fn layer(text: &str) -> ImageLayer {
+pub(crate) fn layer(text: &str) -> ImageLayer {
     let bytes = Bytes::from(text.to_owned());
     let diff_id = Digest::of(format!("tar of {text}").as_bytes());
     ImageLayer::new(Arc::new(MemoryLayer::gzip(bytes, diff_id)))
 }
 
-pub fn from(mut layer: ImageLayer, repository: &str) -> ImageLayer {
+pub(crate) fn from(mut layer: ImageLayer, repository: &str) -> ImageLayer {
     layer.mount_from = Some(repository.to_owned());
     layer
 }
 
-pub fn image(layers: Vec<ImageLayer>) -> Image {
+pub(crate) fn image(layers: Vec<ImageLayer>) -> Image {
     Image::assemble(ImageConfig::default(), layers, BTreeMap::new())
 }
 
 /// A base of three layers.
-pub fn base() -> Image {
+pub(crate) fn base() -> Image {
     image(["system", "language", "shim"].map(layer).to_vec())
 }
 
 /// The layers of [`base`], mounted from `base/node10`, and these.
-pub fn on_base(own: &[&str]) -> Image {
+pub(crate) fn on_base(own: &[&str]) -> Image {
     let base = base().layers.into_iter().map(|layer| from(layer, "base/node10"));
     image(base.chain(own.iter().map(|text| layer(text))).collect())
 }
 
-pub fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+pub(crate) fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.headers().get(name).unwrap_or_else(|| panic!("no {name} in {response:?}")).to_str().unwrap()
 }
 
 /// The first error's code of an error body.
-pub async fn code(response: Response) -> String {
+pub(crate) async fn code(response: Response) -> String {
     let text = response.text().await.unwrap();
     let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"));
     assert!(!body["errors"][0]["message"].as_str().unwrap().is_empty());
