@@ -1,0 +1,141 @@
+//! The three base images from their real recipes and locks: the same bytes wherever they are built, and what is in
+//! them runs. Needs a mirror unless the downloads are there already (`ZIPSHIP_DOWNLOADS`, or the user's cache).
+
+mod root;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use builder::base::{self, Base, BaseRequest, Mirrors};
+use root::Root;
+
+/// A complete static executable: `exit(0)`. Stands for the shim, whose content does not matter here.
+fn write_static_executable(path: &Path) {
+    let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+    elf.resize(16, 0);
+    for part in [2_u16, 62] {
+        elf.extend(part.to_le_bytes());
+    }
+    elf.extend(1_u32.to_le_bytes());
+    for part in [0x40_0078_u64, 64, 0] {
+        elf.extend(part.to_le_bytes());
+    }
+    elf.extend(0_u32.to_le_bytes());
+    for part in [64_u16, 56, 1, 0, 0, 0] {
+        elf.extend(part.to_le_bytes());
+    }
+    for part in [1_u32, 5] {
+        elf.extend(part.to_le_bytes());
+    }
+    for part in [0, 0x40_0000, 0x40_0000, 129_u64, 129, 4096] {
+        elf.extend(part.to_le_bytes());
+    }
+    elf.extend([0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]);
+    fs::write(path, elf).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Shim, workers and an images folder of one test.
+struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        write_static_executable(&folder.path().join("shim"));
+        for worker in ["node/worker.js", "python/worker.py"] {
+            let path = folder.path().join("workers").join(worker);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "1\n").unwrap();
+        }
+        Self { folder }
+    }
+
+    fn build(&self, runtime: &str) -> Base {
+        let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
+        base::build(&BaseRequest {
+            recipe_dir: &recipes.join(runtime),
+            shim: &self.folder.path().join("shim"),
+            workers: &self.folder.path().join("workers"),
+            downloads: &downloads(),
+            mirrors: &Mirrors::of_this_machine(),
+            images_dir: &self.images(),
+            progress: &|_| {},
+        })
+        .unwrap()
+    }
+
+    fn images(&self) -> PathBuf {
+        self.folder.path().join("images")
+    }
+}
+
+fn downloads() -> PathBuf {
+    let cache = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/zipship/downloads");
+    std::env::var_os("ZIPSHIP_DOWNLOADS").map_or_else(cache, PathBuf::from)
+}
+
+/// Builds in two places, compares, and unpacks one of them.
+fn built_twice(runtime: &str, most_megabytes: u64) -> Root {
+    let (one, two) = (World::new(), World::new());
+    let (first, second) = (one.build(runtime), two.build(runtime));
+    assert_eq!(first.digest, second.digest, "{runtime}: another place, other bytes");
+    assert_eq!(one.build(runtime).digest, first.digest);
+    assert_eq!(base::locate(&one.images(), runtime).unwrap().digest, first.digest);
+    oci::layout::verify(&first.image).unwrap();
+    let size: u64 = first.image.layers.iter().map(|l| l.layer.size()).sum();
+    assert!(size < most_megabytes * 1_000_000, "{runtime} has {size} bytes");
+    Root::of(&first)
+}
+
+#[test]
+fn node_10_runs_and_trusts_the_bundle() {
+    let root = built_twice("node10", 18);
+    assert_eq!(root.run(&["/usr/local/bin/node", "--version"]), "v10.24.1\n");
+    let script = "const c = require('fs').readFileSync(process.env.SSL_CERT_FILE, 'utf8').split('BEGIN CERT').length - 1;\
+                  require('https'); require('dns');\
+                  require('tls').createSecureContext();\
+                  console.log(process.getuid(), c > 100, new Intl.DateTimeFormat('en').format(0), require('os').userInfo().username)";
+    assert_eq!(root.run(&["/usr/local/bin/node", "-e", script]), "1000 true 1/1/1970 app\n");
+}
+
+#[test]
+fn python_311_runs_with_all_its_modules() {
+    let root = built_twice("python311", 20);
+    let script = r"
+import ssl, json, sqlite3, asyncio, zoneinfo, lzma, bz2, ctypes, hashlib, os, pwd, locale, pathlib, importlib, uuid
+import curses, readline, decimal, socket, mimetypes
+context = ssl.create_default_context()
+assert len(context.get_ca_certs()) > 100, len(context.get_ca_certs())
+assert zoneinfo.ZoneInfo('Europe/Paris').key == 'Europe/Paris'
+assert locale.setlocale(locale.LC_ALL, '') == 'C.UTF-8'
+assert ctypes.CDLL('libstdc++.so.6')
+assert socket.getservbyname('https') == 443
+assert sqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)
+assert bz2.decompress(bz2.compress(b'x')) == lzma.decompress(lzma.compress(b'x')) == b'x'
+for module in pathlib.Path('/usr/lib/python3.11/lib-dynload').glob('*.so'):
+    importlib.import_module(module.name.split('.')[0])
+for module in (json, asyncio, zoneinfo, ssl):
+    assert pathlib.Path(module.__cached__).exists(), module.__cached__
+print(os.getuid(), pwd.getpwuid(1000).pw_name, os.access('/home/app/function', os.W_OK))
+";
+    assert_eq!(root.run(&["/usr/bin/python3.11", "-c", script]), "1000 app True\n");
+    assert_eq!(root.run(&["/usr/bin/python3", "-c", "print(1)"]), "1\n");
+}
+
+#[test]
+fn golang_carries_certificates_zones_and_no_program_but_the_shim() {
+    let root = built_twice("golang", 2);
+    assert_eq!(root.run(&["/usr/local/bin/zipship-shim"]), "");
+    for path in ["etc/ssl/certs/ca-certificates.crt", "usr/share/zoneinfo/Europe/Paris", "etc/os-release"] {
+        assert!(root.path().join(path).exists(), "{path}");
+    }
+    let executable = |path: &PathBuf| {
+        let data = fs::symlink_metadata(path).unwrap();
+        data.is_file() && data.permissions().mode() & 0o111 != 0
+    };
+    let found: Vec<_> = root.files().into_iter().filter(executable).collect();
+    assert_eq!(found, [root.path().join("usr/local/bin/zipship-shim")]);
+}
