@@ -65,7 +65,7 @@ impl Client {
     pub fn from_fd(socket: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let state = State { waiting: Some(HashMap::new()), subscribers: Vec::new() };
-        let shared = Arc::new(Shared { socket: AsyncFd::register(socket)?, state: Mutex::new(state) });
+        let shared = Arc::new(Shared { socket: super::sys::watch(socket)?, state: Mutex::new(state) });
         let reader = tokio::spawn(Arc::clone(&shared).read());
         Ok(Self { shared, reader, next: AtomicU64::new(1) })
     }

@@ -12,9 +12,26 @@
 //! `life` is the outer process and the launcher's birth, `launcher` its loop, `wire` what it can be asked,
 //! `client` the server's end of it.
 
+mod cgroup;
+mod check;
 mod client;
+mod compile;
 mod config;
+mod jail;
+mod launcher;
+mod layers;
+pub mod life;
+mod oci_runtime;
+mod overlay;
+mod paths;
+mod sandboxes;
+mod seccomp;
+mod server;
+mod spawn;
+mod spec;
 mod sys;
+mod tree;
+mod unpack;
 mod wire;
 
 pub use client::Client;

@@ -40,11 +40,20 @@ pub(crate) struct Request {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Call {
     /// One descriptor: the blob.
-    Unpack { diff_id: Digest, compression: Compression },
+    Unpack {
+        diff_id: Digest,
+        compression: Compression,
+    },
     /// Four descriptors: listen, ready, log, control.
     Start(InstanceSpec),
-    LimitCpu { instance: String, millicores: u32 },
-    Stop { instance: String, grace_ms: u64 },
+    LimitCpu {
+        instance: String,
+        millicores: u32,
+    },
+    Stop {
+        instance: String,
+        grace_ms: u64,
+    },
     List,
     /// One descriptor: the log.
     Compile(CompileCall),

@@ -1,0 +1,73 @@
+//! What the server may ask for: every number and name of a request, before anything is done with it.
+
+use std::path::{Component, Path};
+
+use super::overlay::LAYERS_MAX;
+use super::wire::CompileCall;
+use crate::{InstanceSpec, RunnerError};
+
+type Checked = Result<(), RunnerError>;
+
+/// `[a-z0-9-]{1,64}`: ids become directory, group and container names.
+pub(crate) fn id(id: &str) -> Checked {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let good = (1..=64).contains(&id.len()) && id.bytes().all(plain) && !id.starts_with('-');
+    require(good, || format!("the id {id:?} is not of the form [a-z0-9-]{{1,64}}"))
+}
+
+pub(crate) fn instance(spec: &InstanceSpec) -> Checked {
+    id(&spec.id)?;
+    let layers = spec.layers.len();
+    require((1..=LAYERS_MAX).contains(&layers), || {
+        format!("{layers} layers, 1 to {LAYERS_MAX} are possible")
+    })?;
+    let mut distinct = spec.layers.clone();
+    distinct.sort();
+    distinct.dedup();
+    require(distinct.len() == layers, || "a layer is named twice".to_owned())?;
+    program(&spec.entrypoint, &spec.working_directory)?;
+    within("memory_mb", spec.memory_mb, 32, 65_536)?;
+    within("pids", spec.pids, 1, 65_536)
+}
+
+pub(crate) fn compile(call: &CompileCall) -> Checked {
+    id(&call.id)?;
+    program(&call.argv, &call.workdir)?;
+    within("memory_mb", call.memory_mb, 64, 65_536)?;
+    require((1..=3_600_000).contains(&call.timeout_ms), || {
+        format!("timeout_ms {} is not 1 to 3600000", call.timeout_ms)
+    })
+}
+
+pub(crate) fn millicores(value: u32) -> Checked {
+    within("millicores", value, 10, 1_000_000)
+}
+
+fn program(argv: &[String], directory: &str) -> Checked {
+    require(argv.first().is_some_and(|program| !program.is_empty()), || "no program to run".to_owned())?;
+    let up = Path::new(directory).components().any(|part| part == Component::ParentDir);
+    require(directory.starts_with('/') && !up, || {
+        format!("the working directory {directory:?} is not absolute")
+    })
+}
+
+fn within(what: &str, value: u32, least: u32, most: u32) -> Checked {
+    require((least..=most).contains(&value), || format!("{what} {value} is not {least} to {most}"))
+}
+
+fn require(good: bool, text: impl FnOnce() -> String) -> Checked {
+    if good { Ok(()) } else { Err(RunnerError::Invalid(text())) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_id_can_not_leave_its_directory() {
+        for bad in ["", ".", "..", "a/b", "A", "a b", "-x", "a\0", &"a".repeat(65)] {
+            assert!(super::id(bad).is_err(), "{bad:?}");
+        }
+        for good in ["a", "0", "f-1-2", &"a".repeat(64)] {
+            assert!(super::id(good).is_ok(), "{good:?}");
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The launcher's loop: one thread that waits for signals, for the server's requests and for deadlines.
+//!
+//! ```text
+//!  running ── SIGTERM, or the server ended for good ──▶ draining ── server gone ──▶ clearing ── all gone ──▶ exit
+//!     │ ▲                                                  │ deadline: SIGKILL to the server
+//!     ▼ │ restart, later and later
+//!  server dead: every sandbox is killed
+//! ```
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use oci::Digest;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+
+use super::cgroup::Cgroups;
+use super::check;
+use super::config::LauncherConfig;
+use super::layers::Layers;
+use super::oci_runtime::OciRuntime;
+use super::overlay::Roots;
+use super::paths::Paths;
+use super::sandboxes::Sandbox;
+use super::server::{self, Server};
+use super::sys::SignalFd;
+use super::wire::{self, Answer, Call, FromLauncher, Request};
+use crate::RunnerError;
+
+/// How long killed sandboxes may take to be gone before the launcher goes anyway.
+const CLEARING: Duration = Duration::from_secs(10);
+/// Exit codes of a server that would only end again: done, and a wrong configuration (`EX_USAGE`).
+const FINAL_CODES: [i32; 2] = [0, 64];
+
+/// Who asked: a request of one life of the server. Answers to an earlier life go nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Caller {
+    life: u32,
+    request: u64,
+}
+
+/// What a child process is for.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Server,
+    Unpack(Digest),
+    /// The runtime, making a sandbox.
+    Create(String),
+    /// A sandbox's first process.
+    Init(String),
+    /// The runtime, removing a sandbox.
+    Delete(String),
+    /// The runtime, writing a CPU limit.
+    Limit(Caller, String),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Running,
+    Draining { until: Instant },
+    Clearing { until: Instant, code: i32 },
+}
+
+/// Everything that the launcher knows.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    pub(super) config: LauncherConfig,
+    pub(super) paths: Paths,
+    pub(super) cgroups: Cgroups,
+    pub(super) runtime: OciRuntime,
+    pub(super) roots: Roots,
+    pub(super) layers: Layers,
+    /// The server's directory, opened while it was ours to trust.
+    pub(super) server_directory: OwnedFd,
+    pub(super) sandboxes: HashMap<String, Sandbox>,
+    pub(super) children: HashMap<Pid, Job>,
+    /// Children of unknown purpose that ended while the runtime was making sandboxes: one may be the first
+    /// process of a sandbox that ended before the runtime told us which it is.
+    pub(super) strays: HashMap<Pid, WaitStatus>,
+    server: Option<Server>,
+    life: u32,
+    deaths: u32,
+    restart_at: Option<Instant>,
+    phase: Phase,
+}
+
+impl Launcher {
+    pub(crate) fn new(
+        config: LauncherConfig,
+        paths: Paths,
+        cgroups: Cgroups,
+        server_directory: OwnedFd,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            runtime: OciRuntime::find(&config.runtime, paths.runtime_state())?,
+            roots: Roots::new(paths.roots()),
+            layers: Layers::new(paths.layers()),
+            sandboxes: HashMap::new(),
+            children: HashMap::new(),
+            strays: HashMap::new(),
+            server: None,
+            life: 0,
+            deaths: 0,
+            restart_at: Some(Instant::now()),
+            phase: Phase::Running,
+            config,
+            paths,
+            cgroups,
+            server_directory,
+        })
+    }
+
+    /// Lives until there is nothing left to do; the exit code.
+    pub(crate) fn run(mut self, signals: &SignalFd) -> io::Result<i32> {
+        loop {
+            self.act_on_time()?;
+            if let Phase::Clearing { until, code } = self.phase
+                && (self.is_idle() || Instant::now() >= until)
+            {
+                self.leave_nothing();
+                return Ok(code);
+            }
+            self.flush();
+            self.wait(signals)?;
+            while let Some(signal) = signals.next()? {
+                if signal != Signal::CHILD {
+                    self.drain();
+                }
+            }
+            self.reap()?;
+            self.serve_requests();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.sandboxes.is_empty() && self.layers.is_idle()
+    }
+
+    // Time.
+
+    fn wait(&self, signals: &SignalFd) -> io::Result<()> {
+        let timeout = self.next_deadline().map(|deadline| {
+            // A millisecond more, so that the deadline is over when this returns.
+            let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            }
+        });
+        let mut fds = vec![PollFd::new(signals, PollFlags::IN)];
+        if let Some(server) = &self.server
+            && let Some(socket) = &server.socket
+        {
+            let waiting = if server.outbox.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+            fds.push(PollFd::new(socket, PollFlags::IN | waiting));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Running => None,
+            Phase::Draining { until } | Phase::Clearing { until, .. } => Some(until),
+        };
+        let sandboxes = self.sandboxes.values().filter_map(Sandbox::deadline);
+        sandboxes.chain(phase).chain(self.restart_at).min()
+    }
+
+    fn act_on_time(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        self.kill_overdue(now);
+        if let Phase::Draining { until } = self.phase
+            && now >= until
+            && let Some(server) = &self.server
+        {
+            tracing::warn!("the server did not end in time and is killed");
+            server.signal(Signal::KILL);
+        }
+        if matches!(self.phase, Phase::Running) && self.restart_at.is_some_and(|at| now >= at) {
+            self.restart_at = None;
+            self.life += 1;
+            let server = Server::start(&self.config, self.life - 1)?;
+            self.children.insert(server.pid, Job::Server);
+            self.server = Some(server);
+        }
+        Ok(())
+    }
+
+    // The server.
+
+    fn drain(&mut self) {
+        if !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        match &self.server {
+            Some(server) => {
+                server.signal(Signal::TERM);
+                self.phase = Phase::Draining { until: Instant::now() + self.config.shutdown };
+            }
+            None => self.clear(0),
+        }
+    }
+
+    fn clear(&mut self, code: i32) {
+        self.restart_at = None;
+        self.layers.kill_all();
+        self.kill_all();
+        self.phase = Phase::Clearing { until: Instant::now() + CLEARING, code };
+    }
+
+    fn on_server_end(&mut self, status: WaitStatus) {
+        let Some(server) = self.server.take() else { return };
+        let code = exit_code(status);
+        if matches!(self.phase, Phase::Draining { .. }) {
+            return self.clear(code);
+        }
+        if status.exited() && FINAL_CODES.contains(&code) {
+            return self.clear(code);
+        }
+        self.deaths = server::count_death(self.deaths, server.started.elapsed());
+        let pause = server::pause(self.deaths);
+        let pause_ms = pause.as_millis();
+        tracing::error!(
+            code,
+            deaths = self.deaths,
+            pause_ms,
+            "the server died; its instances go, it comes back"
+        );
+        // Their sockets and pipes died with it.
+        self.kill_all();
+        self.remove_sockets();
+        self.restart_at = Some(Instant::now() + pause);
+    }
+
+    /// Sockets of instances that are gone. The directory is the server's: nothing but names in it is touched.
+    pub(crate) fn remove_sockets(&self) {
+        use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, unlinkat};
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(run) = openat(&self.server_directory, "run", flags, Mode::empty()) else { return };
+        let Ok(entries) = Dir::read_from(&run) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name().to_bytes().ends_with(b".sock") {
+                // Not there any more, or a directory: neither is a socket that is left over.
+                let _ = unlinkat(&run, entry.file_name(), AtFlags::empty());
+            }
+        }
+    }
+
+    // Children.
+
+    fn reap(&mut self) -> io::Result<()> {
+        loop {
+            let (pid, status) = match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some(ended)) => ended,
+                Ok(None) | Err(rustix::io::Errno::CHILD) => break,
+                Err(error) => return Err(error.into()),
+            };
+            match self.children.remove(&pid) {
+                Some(job) => self.on_child_end(job, status),
+                None => drop(self.strays.insert(pid, status)),
+            }
+        }
+        if !self.children.values().any(|job| matches!(job, Job::Create(_))) {
+            self.strays.clear();
+        }
+        Ok(())
+    }
+
+    fn on_child_end(&mut self, job: Job, status: WaitStatus) {
+        let success = exit_code(status) == 0;
+        match job {
+            Job::Server => self.on_server_end(status),
+            Job::Create(id) => self.on_created(&id, success),
+            Job::Init(id) => self.on_ended(&id, status),
+            Job::Delete(id) => self.on_deleted(&id, success),
+            Job::Unpack(diff_id) => {
+                let (callers, result) = self.layers.finish(&diff_id, success);
+                for caller in callers {
+                    self.reply(caller, result.clone().map(|()| Answer::Done));
+                }
+            }
+            Job::Limit(caller, _) if success => self.reply(caller, Ok(Answer::Done)),
+            Job::Limit(caller, id) => {
+                let text = format!("the CPU limit of {id} could not be written");
+                self.reply(caller, Err(RunnerError::Sandbox(text)));
+            }
+        }
+    }
+
+    // Requests.
+
+    fn serve_requests(&mut self) {
+        // Bounded, so that signals have their turn.
+        for _ in 0..64 {
+            let Some(Server { socket: Some(socket), .. }) = &self.server else { return };
+            match wire::receive::<Request>(socket.as_fd()) {
+                Ok(Some((request, fds))) => {
+                    let caller = Caller { life: self.life, request: request.id };
+                    if let Err(error) = self.call(caller, request.call, fds) {
+                        self.reply(caller, Err(error));
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Ok(None) => return self.hang_up("it closed its socket"),
+                Err(error) => return self.hang_up(&error.to_string()),
+            }
+        }
+    }
+
+    /// A server that can't be talked to is of no use: it ends, and another one starts.
+    fn hang_up(&mut self, reason: &str) {
+        let Some(server) = &mut self.server else { return };
+        server.socket = None;
+        if matches!(self.phase, Phase::Running) {
+            tracing::warn!(reason, "the server is not listening any more and is killed");
+            server.signal(Signal::KILL);
+        }
+    }
+
+    /// Begins what is asked for. An error is the answer; otherwise it comes later.
+    fn call(&mut self, caller: Caller, call: Call, fds: Vec<OwnedFd>) -> Result<(), RunnerError> {
+        match call {
+            Call::Unpack { diff_id, compression } => {
+                let [blob] = exactly(fds)?;
+                if self.layers.has(&diff_id) {
+                    self.reply(caller, Ok(Answer::Done));
+                    return Ok(());
+                }
+                let child = self.layers.unpack(&diff_id, &blob, compression, caller);
+                if let Some(pid) = child.map_err(|error| RunnerError::Layer(error.to_string()))? {
+                    self.children.insert(pid, Job::Unpack(diff_id));
+                }
+                Ok(())
+            }
+            Call::Start(spec) => self.start(caller, spec, exactly::<4>(fds)?),
+            Call::Compile(job) => {
+                let [log] = exactly(fds)?;
+                self.compile(caller, job, log)
+            }
+            Call::LimitCpu { instance, millicores } => {
+                check::millicores(millicores)?;
+                self.limit_cpu(caller, instance, millicores)
+            }
+            Call::Stop { instance, grace_ms } => {
+                self.stop(caller, &instance, Duration::from_millis(grace_ms.min(3_600_000)));
+                Ok(())
+            }
+            Call::List => {
+                let instances = self.list();
+                self.reply(caller, Ok(Answer::Instances(instances)));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn reply(&mut self, caller: Caller, outcome: Result<Answer, RunnerError>) {
+        if caller.life == self.life {
+            self.tell(&FromLauncher::Reply { id: caller.request, outcome });
+        }
+    }
+
+    pub(super) fn tell(&mut self, message: &FromLauncher) {
+        let Some(server) = &mut self.server else { return };
+        match server.outbox.push(message) {
+            Ok(true) => {}
+            Ok(false) => self.hang_up("it does not read what it is told"),
+            Err(error) => self.hang_up(&error.to_string()),
+        }
+    }
+
+    fn flush(&mut self) {
+        let Some(Server { socket: Some(socket), outbox, .. }) = &mut self.server else { return };
+        if let Err(error) = outbox.flush(&*socket) {
+            self.hang_up(&error.to_string());
+        }
+    }
+
+    fn leave_nothing(&mut self) {
+        for id in self.sandboxes.keys() {
+            tracing::error!(instance.id = id, "could not be removed in time");
+        }
+        if let Err(error) = self.cgroups.remove_all(Duration::from_secs(1)) {
+            tracing::warn!(%error, "control groups stay behind until the next start");
+        }
+        if let Err(error) = self.paths.remove_leftovers() {
+            tracing::warn!(%error, "files stay behind until the next start");
+        }
+        self.remove_sockets();
+    }
+}
+
+fn exit_code(status: WaitStatus) -> i32 {
+    let signal = status.terminating_signal().map(|signal| 128 + signal);
+    status.exit_status().or(signal).unwrap_or(1)
+}
+
+fn exactly<const COUNT: usize>(fds: Vec<OwnedFd>) -> Result<[OwnedFd; COUNT], RunnerError> {
+    fds.try_into().map_err(|fds: Vec<OwnedFd>| {
+        RunnerError::Invalid(format!("{} descriptors, {COUNT} belong to this request", fds.len()))
+    })
+}

@@ -1,0 +1,71 @@
+//! Root file systems: one read-only overlay a distinct list of layers, shared by all instances of it.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use oci::Digest;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+/// Layers of one image, at most: the mount options must fit into a page.
+pub(crate) const LAYERS_MAX: usize = 50;
+
+/// Which root a sandbox uses; a digest of the list of layers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RootKey(String);
+
+/// The mounted roots, each with the number of its users.
+#[derive(Debug)]
+pub(crate) struct Roots {
+    directory: PathBuf,
+    users: HashMap<RootKey, usize>,
+}
+
+impl Roots {
+    /// `directory` holds the mount points. The process must stand in the directory of the layers: their names
+    /// are given relative to it, or they would not fit into the mount options.
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self { directory, users: HashMap::new() }
+    }
+
+    /// The root of these layers, mounted when nobody else uses it yet. To be given back with `release`.
+    pub(crate) fn acquire(&mut self, layers: &[Digest]) -> io::Result<(RootKey, PathBuf)> {
+        let names: Vec<&str> = layers.iter().rev().map(Digest::hex).collect();
+        let names = names.join(":");
+        let key = RootKey(Digest::of(names.as_bytes()).hex().to_owned());
+        let target = self.directory.join(&key.0);
+        let users = self.users.entry(key.clone()).or_default();
+        if *users == 0
+            && let Err(error) = mount_root(&names, &target)
+        {
+            self.users.remove(&key);
+            return Err(error);
+        }
+        *users += 1;
+        Ok((key, target))
+    }
+
+    /// Gives a root back; the last user's unmounts it.
+    pub(crate) fn release(&mut self, key: &RootKey) -> io::Result<()> {
+        let Some(users) = self.users.get_mut(key) else { return Ok(()) };
+        *users -= 1;
+        if *users > 0 {
+            return Ok(());
+        }
+        self.users.remove(key);
+        let target = self.directory.join(&key.0);
+        unmount(&target, UnmountFlags::DETACH)?;
+        fs::remove_dir(&target)
+    }
+}
+
+fn mount_root(names: &str, target: &Path) -> io::Result<()> {
+    fs::create_dir_all(target)?;
+    // The first name is the top. Two at least, as an overlay without an upper directory wants.
+    let options = CString::new(format!("lowerdir=../skeleton:{names}"))?;
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    mount("overlay", target, "overlay", flags, options.as_c_str())?;
+    Ok(())
+}
