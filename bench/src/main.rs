@@ -1,2 +1,67 @@
-//! placeholder
-fn main() {}
+//! `make bench [only=PREFIX]`: benchmarks beside peers, in one run on one machine. Rows go to
+//! `target/bench/results.json` and, as a table, to the terminal.
+
+mod cold_start;
+mod deploy;
+mod machine;
+mod peer;
+mod row;
+mod samples;
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, bail};
+
+use row::Row;
+
+/// Names as they appear in the results, each with what measures it.
+const BENCHMARKS: &[&str] =
+    &["cold_start.node10.cold.p50", "cold_start.python3.cold.p50", "deploy.hello.node10"];
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let prefix = prefix_of_arguments()?;
+    let picked: Vec<&str> = BENCHMARKS.iter().copied().filter(|name| name.starts_with(&prefix)).collect();
+    if picked.is_empty() {
+        bail!("no benchmark begins with {prefix:?}; there are: {}", BENCHMARKS.join(", "));
+    }
+    let mut rows = Vec::new();
+    for name in picked {
+        eprintln!("measuring {name}");
+        rows.push(measure(name).await.with_context(|| name.to_owned())?);
+    }
+    let file = results_file();
+    fs::create_dir_all(file.parent().context("a file in a folder")?)?;
+    fs::write(&file, serde_json::to_vec_pretty(&rows)?)?;
+    print!("{}", row::table(&rows));
+    eprintln!("rows: {}", file.display());
+    Ok(())
+}
+
+async fn measure(name: &'static str) -> anyhow::Result<Row> {
+    match name {
+        "cold_start.node10.cold.p50" => cold_start::measure(name, "node/hello-json").await,
+        "cold_start.python3.cold.p50" => cold_start::measure(name, "python/hello").await,
+        "deploy.hello.node10" => deploy::measure(name, "node/hello-json").await,
+        other => bail!("{other} is listed and not measured"),
+    }
+}
+
+fn prefix_of_arguments() -> anyhow::Result<String> {
+    let mut prefix = String::new();
+    for argument in std::env::args().skip(1) {
+        match argument.strip_prefix("only=") {
+            Some(only) => prefix = only.to_owned(),
+            None => bail!("unknown argument {argument:?}; usage: only=PREFIX"),
+        }
+    }
+    Ok(prefix)
+}
+
+/// Where cargo puts all that it makes; the caller may have moved it.
+fn results_file() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target")), PathBuf::from);
+    target.join("bench/results.json")
+}
