@@ -204,7 +204,12 @@ fn refuse_capabilities(entry: &mut Entry<'_, '_>) -> io::Result<()> {
     Ok(())
 }
 
-fn regular(entry: &mut Entry<'_, '_>, parent: &OwnedFd, file: &OsStr, attributes: Attributes) -> io::Result<()> {
+fn regular(
+    entry: &mut Entry<'_, '_>,
+    parent: &OwnedFd,
+    file: &OsStr,
+    attributes: Attributes,
+) -> io::Result<()> {
     make_room(parent, file)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut target = File::from(rustix::fs::openat(parent, file, flags, Mode::from_raw_mode(0o600))?);

@@ -1,0 +1,115 @@
+//! Compile jobs with the machine's own Go.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use runner::local::Client;
+use runner::{Backend, CompileOutcome, CompileSpec};
+
+use crate::fixture::{Outcome, Server, read_all, require};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    ["compile_makes_a_program_or_says_why_not", "compile_ends_in_time"].map(crate::scenario).into()
+}
+
+pub(crate) async fn run(name: &str, server: &Server, client: &Client) -> Outcome {
+    match name {
+        "compile_makes_a_program_or_says_why_not" => programs(server, client).await,
+        "compile_ends_in_time" => in_time(server, client).await,
+        _ => Err("no such scenario".into()),
+    }
+}
+
+struct Job<'a> {
+    id: &'a str,
+    main: &'a str,
+    arguments: &'a [&'a str],
+    timeout: Duration,
+}
+
+async fn compile(
+    server: &Server,
+    client: &Client,
+    job: Job<'_>,
+) -> Result<(CompileOutcome, String), Box<dyn std::error::Error>> {
+    let directory = server.data.join("builds").join(job.id);
+    let (source, out) = (directory.join("src"), directory.join("out"));
+    fs::create_dir_all(&source)?;
+    fs::create_dir_all(&out)?;
+    fs::set_permissions(&directory, Permissions::from_mode(0o700))?;
+    fs::set_permissions(&out, Permissions::from_mode(0o777))?;
+    fs::write(source.join("main.go"), job.main)?;
+    fs::write(source.join("go.mod"), "module example.org/hello\n\ngo 1.21\n")?;
+    let environment = [
+        ("HOME", "/tmp"),
+        ("GOCACHE", "/cache"),
+        ("GOPATH", "/tmp/go"),
+        ("CGO_ENABLED", "0"),
+        ("GOTOOLCHAIN", "local"),
+        ("GOFLAGS", "-mod=mod"),
+        ("GOPROXY", "http://192.0.2.1"),
+        ("GONOSUMDB", "*"),
+    ];
+    let (log, far) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let spec = CompileSpec {
+        id: job.id.to_owned(),
+        source,
+        out,
+        argv: job.arguments.iter().map(|&argument| argument.to_owned()).collect(),
+        environment: BTreeMap::from(environment.map(|(name, value)| (name.to_owned(), value.to_owned()))),
+        workdir: "/src".to_owned(),
+        memory_mb: 1024,
+        timeout: job.timeout,
+        log: far,
+    };
+    let (outcome, words) = tokio::join!(client.compile(spec), read_all(log.into()));
+    Ok((outcome?, words?))
+}
+
+const BUILD: &[&str] = &["/usr/local/go/bin/go", "build", "-buildvcs=false", "-o", "/out/handler", "."];
+
+async fn programs(server: &Server, client: &Client) -> Outcome {
+    let timeout = Duration::from_secs(110);
+    let job = Job {
+        id: "hello",
+        main: "package main\nfunc main() { println(\"hi\") }\n",
+        arguments: BUILD,
+        timeout,
+    };
+    let (outcome, words) = compile(server, client, job).await?;
+    require(outcome == CompileOutcome::Exited(0), format!("{outcome:?}: {words}"))?;
+    let output = Command::new(server.data.join("builds/hello/out/handler")).output()?;
+    require(output.stderr == b"hi\n", format!("{output:?}"))?;
+
+    let job =
+        Job { id: "wrong", main: "package main\nfunc main() { nonsense() }\n", arguments: BUILD, timeout };
+    let (outcome, words) = compile(server, client, job).await?;
+    require(outcome == CompileOutcome::Exited(1), format!("{outcome:?}"))?;
+    require(words.contains("./main.go:2:15: undefined: nonsense"), words)?;
+
+    let main = "package main\nimport _ \"example.com/far/away\"\nfunc main() {}\n";
+    let (outcome, words) =
+        compile(server, client, Job { id: "far", main, arguments: BUILD, timeout }).await?;
+    require(outcome == CompileOutcome::Exited(1), format!("{outcome:?}"))?;
+    require(words.contains("network is unreachable"), words)
+}
+
+async fn in_time(server: &Server, client: &Client) -> Outcome {
+    // A compiler that never ends: `go run` of an endless program stands in for it.
+    let arguments = &["/usr/local/go/bin/go", "env", "-w", "GOFLAGS=-mod=mod"];
+    let job = Job { id: "quick", main: "package main\n", arguments, timeout: Duration::from_secs(60) };
+    let (outcome, words) = compile(server, client, job).await?;
+    require(outcome == CompileOutcome::Exited(0), format!("{outcome:?}: {words}"))?;
+    let job = Job {
+        id: "slow",
+        main: "package main\nimport \"net/http\"\nfunc main() { http.Get(\"\") }\n",
+        arguments: BUILD,
+        timeout: Duration::from_millis(300),
+    };
+    let (outcome, _) = compile(server, client, job).await?;
+    require(outcome == CompileOutcome::TimedOut, format!("{outcome:?}"))
+}
