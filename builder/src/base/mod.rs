@@ -143,6 +143,7 @@ pub fn build(request: &BaseRequest<'_>) -> Result<Base, BaseError> {
     drop(archives);
     skeleton::add(&mut unpacked, &recipe)?;
     let mut files = unpacked.select(&recipe);
+    files.link_merged();
     files.check_links()?;
     elf::trim(&mut files, &recipe)?;
     precompile::run(&mut files, &recipe, request.progress)?;

@@ -36,12 +36,10 @@ pub(crate) fn run(
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<(), BaseError> {
     let below = |path: &str| recipe.precompile.iter().any(|folder| super::pattern::covers(folder, path));
-    let sources: Vec<String> = tree
-        .iter()
-        .map(|(path, _)| path)
-        .filter(|p| p.ends_with(".py") && below(p))
-        .map(str::to_owned)
-        .collect();
+    let source =
+        |path: &str, node: &Node| matches!(node, Node::File { .. }) && path.ends_with(".py") && below(path);
+    let sources = tree.iter().filter(|(path, node)| source(path, node));
+    let sources: Vec<String> = sources.map(|(path, _)| path.to_owned()).collect();
     if sources.is_empty() {
         return Ok(());
     }
@@ -52,12 +50,7 @@ pub(crate) fn run(
     for source in sources {
         let compiled = compiled_path(&source);
         let path = root.path().join(&compiled);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes.into(),
-            // A link to a source: its target has been compiled in its own place.
-            Err(_) if matches!(tree.get(&source), Some(Node::Link { .. })) => continue,
-            Err(error) => return Err(BaseError::io(&path)(error)),
-        };
+        let bytes = fs::read(&path).map_err(BaseError::io(&path))?.into();
         tree.insert(&compiled, Node::File { bytes, mode: 0o644 }).map_err(|e| failed(e.to_string()))?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The files of every base that no package brings: users, name service, certificates, the links of the usr merge.
+//! The files of every base that no package brings: users, name service, certificates.
 
 use bytes::{Bytes, BytesMut};
 use contract::environment::{CODE_DIRECTORY, CONTAINER_UID};
@@ -45,7 +45,6 @@ pub(crate) fn add(tree: &mut Tree, recipe: &Recipe) -> Result<(), BaseError> {
         tree.insert(path, node)
             .map_err(|e| BaseError::Recipe { path: recipe.path.clone(), reason: e.to_string() })?;
     }
-    tree.link_merged();
     Ok(())
 }
 

@@ -98,7 +98,7 @@ fn node_10_runs_and_trusts_the_bundle() {
                   require('https'); require('dns');\
                   require('tls').createSecureContext();\
                   console.log(process.getuid(), c > 100, new Intl.DateTimeFormat('en').format(0), require('os').userInfo().username)";
-    assert_eq!(root.run(&["/usr/local/bin/node", "-e", script]), "1000 true 1/1/1970 app\n");
+    assert_eq!(root.run(&["/usr/local/bin/node", "-e", script]), "1000 true '1/1/1970' 'app'\n");
 }
 
 #[test]
