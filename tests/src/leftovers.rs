@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::bail;
+use sha2::{Digest, Sha256};
 
 use crate::server::mentions;
 
@@ -116,6 +117,19 @@ fn cgroups(pid: &str) -> BTreeSet<PathBuf> {
             (!path.is_empty()).then(|| hierarchy.join(path))
         })
         .collect()
+}
+
+/// Where the launcher makes the groups of its sandboxes, those that ended before too: a parent named after the data
+/// folder, in every hierarchy.
+fn parents_of_sandboxes(data: &Path) -> Vec<PathBuf> {
+    let canonical = data.canonicalize().unwrap_or_else(|_| data.to_owned());
+    let digest = Sha256::digest(canonical.as_os_str().as_encoded_bytes());
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("zipship-{name}");
+    let base = Path::new("/sys/fs/cgroup");
+    let hierarchies = fs::read_dir(base).into_iter().flatten().filter_map(Result::ok);
+    let parents = hierarchies.map(|hierarchy| hierarchy.path().join(&name));
+    parents.chain([base.join(&name)]).collect()
 }
 
 fn pids() -> Vec<u32> {

@@ -69,7 +69,9 @@ async fn one_start(storage: &TempDir, image: &str, api: &Api, name: &str) -> any
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let started = Instant::now();
     let mut child = podman(storage)
-        .args(["run", "--rm", "--name", name, "--network", "host", "--ulimit", "nofile=1024:1024"])
+        .args(["run", "--rm", "--name", name, "--network", "host"])
+        // Podman asks for more than some machines grant.
+        .args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"])
         .args(["-e", "SCW_PUBLIC=true", "-e", &format!("PORT={port}"), image])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
