@@ -1,0 +1,119 @@
+//! Children: workers, whose end somebody waits for, and orphans, which only have to be collected.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with status {code}"),
+            Self::Signal(signal) => write!(f, "was killed by signal {signal}"),
+        }
+    }
+}
+
+impl From<WaitStatus> for Exit {
+    fn from(status: WaitStatus) -> Self {
+        match status.terminating_signal() {
+            Some(signal) => Self::Signal(signal),
+            None => Self::Code(status.exit_status().unwrap_or(-1)),
+        }
+    }
+}
+
+type Waiting = Arc<Mutex<HashMap<Pid, watch::Sender<Option<Exit>>>>>;
+
+/// Collects every child of the shim, and tells those who wait.
+#[derive(Clone, Default)]
+pub(crate) struct Reaper {
+    waiting: Waiting,
+}
+
+impl Reaper {
+    /// Starts to collect. Orphans come to the first process by themselves; elsewhere they are asked for.
+    ///
+    /// Fails when no signal handler can be set.
+    pub(crate) fn start() -> std::io::Result<Self> {
+        if std::process::id() != 1 {
+            rustix::process::set_child_subreaper(rustix::process::getpid().into())?;
+        }
+        let reaper = Self::default();
+        let mut children = signal(SignalKind::child())?;
+        let waiting = reaper.waiting.clone();
+        tokio::spawn(async move {
+            while children.recv().await.is_some() {
+                collect(&waiting);
+            }
+        });
+        Ok(reaper)
+    }
+
+    /// A child just started. No `.await` may lie between its start and this call, or its end could be missed.
+    pub(crate) fn adopt(&self, pid: Pid) -> Child {
+        let (sender, exit) = watch::channel(None);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, sender);
+        Child { pid, exit }
+    }
+}
+
+fn collect(waiting: &Waiting) {
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        let sender = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+        if let Some(sender) = sender {
+            sender.send_replace(Some(status.into()));
+        }
+    }
+}
+
+/// A process of ours, and its group.
+#[derive(Clone)]
+pub(crate) struct Child {
+    pid: Pid,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+impl Child {
+    pub(crate) async fn exited(&self) -> Exit {
+        let mut exit = self.exit.clone();
+        match exit.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(exit)) => *exit,
+            // The reaper keeps the sender until it has told the end.
+            _ => Exit::Code(-1),
+        }
+    }
+
+    /// Asks the whole group to end.
+    pub(crate) fn terminate(&self) {
+        self.signal_group(Signal::TERM);
+    }
+
+    /// Kills the whole group, also when its leader is gone: what it forked goes with it. A group's number is
+    /// not given to another process while a member lives, and we are the reaper of the leader.
+    pub(crate) fn kill(&self) {
+        self.signal_group(Signal::KILL);
+    }
+
+    /// Sends a signal to the process alone, if it lives.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if self.exit.borrow().is_none() {
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        // ESRCH: all gone already.
+        let _ = kill_process_group(self.pid, signal);
+    }
+}

@@ -1,0 +1,260 @@
+//! Step 5: what the handler answered, or why there is no answer, becomes the HTTP response.
+
+use bytes::Bytes;
+use contract::event::X_ZIPSHIP_ERROR;
+use http_body_util::Full;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE,
+    HeaderName, HeaderValue, RETRY_AFTER,
+};
+use hyper::{HeaderMap, Method, Response, StatusCode};
+
+use super::event::is_hop_by_hop;
+
+/// A handler's answer, taken apart by the worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: i64,
+    /// Values are Latin-1: a character above 255 cannot be carried.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// 204 without a word, for the deploy's probe.
+    pub(crate) fn nothing() -> Self {
+        Self { status: 204, headers: Vec::new(), body: Bytes::new() }
+    }
+}
+
+/// An answer of the shim's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// What the gateway reads in `X-Zipship-Error`.
+    kind: &'static str,
+    /// `errorType` in the body; differs from `kind` where the handler's own error is told.
+    error_type: String,
+    message: Option<String>,
+    retry_after: Option<u32>,
+    closing: bool,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            error_type: kind.to_owned(),
+            message: Some(message.into()),
+            retry_after: None,
+            closing: false,
+        }
+    }
+
+    pub(crate) fn empty(status: StatusCode, kind: &'static str) -> Self {
+        Self { message: None, ..Self::new(status, kind, "") }
+    }
+
+    /// 502: the handler answered what HTTP cannot carry.
+    pub(crate) fn malformed(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "Runtime.MalformedAnswer", reason)
+    }
+
+    /// 500: the handler threw, or could not be imported.
+    pub(crate) fn thrown(kind: &'static str, error_type: &str, message: impl Into<String>) -> Self {
+        let mut refusal = Self::new(StatusCode::INTERNAL_SERVER_ERROR, kind, message);
+        error_type.clone_into(&mut refusal.error_type);
+        refusal
+    }
+
+    /// 504, with the limit.
+    pub(crate) fn timed_out(limit: std::time::Duration) -> Self {
+        let message = format!("the function did not answer within {} ms", limit.as_millis());
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "Runtime.TimedOut", message)
+    }
+
+    /// 502: the worker died while it held the request.
+    pub(crate) fn worker_killed(how: &str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "Runtime.WorkerKilled", how)
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The connection cannot serve another request.
+    pub(crate) fn closing(mut self) -> Self {
+        self.closing = true;
+        self
+    }
+
+    /// What is worth a log line: the handler's mistakes, which its author has to find.
+    pub(crate) fn log_line(&self) -> Option<String> {
+        let message = self.message.as_deref().unwrap_or_default();
+        self.kind.starts_with("Runtime.").then(|| format!("{}: {message}", self.error_type))
+    }
+}
+
+/// Writes the response. HEAD, 204 and 304 carry no body.
+pub(crate) fn respond(method: &Method, result: Result<Answer, Refusal>) -> Response<Full<Bytes>> {
+    let mut response = match result.and_then(carry) {
+        Ok(response) => response,
+        Err(refusal) => refuse(&refusal),
+    };
+    let headers = response.headers_mut();
+    cors(headers, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    cors(headers, ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type");
+    bodiless(method, response)
+}
+
+fn cors(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+}
+
+fn bodiless(method: &Method, response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    use hyper::body::Body;
+    let status = response.status();
+    let never =
+        matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::RESET_CONTENT);
+    if !never && method != Method::HEAD {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    if !never {
+        let length = body.size_hint().lower();
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(head, Full::new(Bytes::new()))
+}
+
+fn carry(answer: Answer) -> Result<Response<Full<Bytes>>, Refusal> {
+    let status = u16::try_from(answer.status).ok().filter(|status| (200..=599).contains(status));
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(|| {
+        Refusal::malformed(format!("the handler's statusCode is {}; it must be 200 to 599", answer.status))
+    })?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &answer.headers {
+        headers.append(header_name(name)?, header_value(name, value)?);
+    }
+    drop_ours(&mut headers);
+    let mut response = Response::new(Full::new(answer.body));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+fn header_name(name: &str) -> Result<HeaderName, Refusal> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Refusal::malformed(format!("the handler's header name {name:?} cannot be written")))
+}
+
+fn header_value(name: &str, value: &str) -> Result<HeaderValue, Refusal> {
+    let bytes: Option<Vec<u8>> = value.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+    let refusal = || {
+        let why = "it has a line break, a control character, or a character outside Latin-1";
+        Refusal::malformed(format!("the handler's header {name:?} cannot be written: {why}"))
+    };
+    HeaderValue::from_bytes(&bytes.ok_or_else(refusal)?).map_err(|_| refusal())
+}
+
+/// Hop-by-hop headers and the length are the connection's; the mark is the shim's.
+fn drop_ours(headers: &mut HeaderMap) {
+    let names: Vec<HeaderName> = headers.keys().cloned().collect();
+    let whole = headers.clone();
+    for name in names {
+        let ours = name == CONTENT_LENGTH || name.as_str() == X_ZIPSHIP_ERROR;
+        if ours || is_hop_by_hop(name.as_str(), &whole) {
+            headers.remove(name);
+        }
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
+    let body = refusal.message.as_ref().map(|message| {
+        let report = serde_json::json!({"errorMessage": message, "errorType": refusal.error_type});
+        Bytes::from(report.to_string())
+    });
+    let mut response = Response::new(Full::new(body.clone().unwrap_or_default()));
+    *response.status_mut() = refusal.status;
+    let headers = response.headers_mut();
+    if body.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    headers.insert(X_ZIPSHIP_ERROR, HeaderValue::from_static(refusal.kind));
+    if let Some(seconds) = refusal.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if refusal.closing {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Body;
+
+    use super::*;
+
+    fn answer(status: i64, headers: &[(&str, &str)], body: &'static str) -> Answer {
+        let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Answer { status, headers, body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    #[test]
+    fn what_http_cannot_carry_is_502() {
+        for bad in [
+            answer(100, &[], ""),
+            answer(600, &[], ""),
+            answer(-1, &[], ""),
+            answer(200, &[("x", "a\r\nb: c")], ""),
+            answer(200, &[("x", "a\0")], ""),
+            answer(200, &[("x y", "a")], ""),
+            answer(200, &[("x", "\u{20ac}")], ""),
+        ] {
+            let response = respond(&Method::GET, Ok(bad.clone()));
+            assert_eq!(response.status(), 502, "{bad:?}");
+            assert_eq!(response.headers()[X_ZIPSHIP_ERROR], "Runtime.MalformedAnswer");
+        }
+    }
+
+    #[test]
+    fn connection_headers_and_marks_of_a_handler_are_dropped() {
+        let given = [
+            ("Connection", "X-Gone"),
+            ("x-gone", "1"),
+            ("Keep-Alive", "1"),
+            ("Transfer-Encoding", "chunked"),
+            ("Content-Length", "99"),
+            ("X-Zipship-Error", "Runtime.WorkerKilled"),
+            ("X-Kept", "é"),
+            ("Access-Control-Allow-Origin", "https://a"),
+        ];
+        let response = respond(&Method::GET, Ok(answer(200, &given, "body")));
+        let kept: Vec<_> = response.headers().iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+        assert_eq!(
+            kept,
+            [
+                ("x-kept", &b"\xe9"[..]),
+                ("access-control-allow-origin", b"https://a"),
+                ("access-control-allow-headers", b"Content-Type"),
+            ]
+        );
+    }
+
+    #[test]
+    fn head_204_and_304_carry_no_body() {
+        let head = respond(&Method::HEAD, Ok(answer(200, &[], "four")));
+        assert_eq!(
+            (head.body().size_hint().exact(), head.headers()[CONTENT_LENGTH].as_bytes()),
+            (Some(0), &b"4"[..])
+        );
+        for status in [204, 304] {
+            let response = respond(&Method::GET, Ok(answer(status, &[], "four")));
+            assert_eq!(response.body().size_hint().exact(), Some(0));
+            assert!(!response.headers().contains_key(CONTENT_LENGTH));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A request's way through the shim, one file a step: limits, token, event, worker, answer.
+
+pub(crate) mod answer;
+mod ascii;
+pub(crate) mod clock;
+mod decode;
+pub(crate) mod event;
+pub(crate) mod forwarded;
+mod id;
+mod limits;
+pub(crate) mod signature;
+pub(crate) mod slots;
+pub(crate) mod token;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use contract::event::X_ZIPSHIP_PROBE;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::{Request, Response};
+
+use self::answer::{Answer, Refusal};
+pub(crate) use self::ascii::to_vec as ascii_json;
+use self::event::Event;
+use self::forwarded::{Network, Peer};
+use self::slots::Slots;
+use self::token::Guard;
+use crate::config::Limits;
+use crate::init::logs::{Level, Logs};
+use crate::worker::{Call, Worker};
+
+/// What every request needs; one for the life of the process.
+pub(crate) struct Shim {
+    pub(crate) limits: Limits,
+    pub(crate) guard: Guard,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) slots: Slots,
+    pub(crate) worker: Arc<Worker>,
+    pub(crate) logs: Logs,
+}
+
+/// The whole flow. Dropping the future (the caller has gone) tells the worker, and keeps the slot until the
+/// handler has finished.
+pub(crate) async fn handle(shim: Arc<Shim>, peer: Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let method = request.method().clone();
+    let result = flow(&shim, peer, request).await;
+    if let Some(line) = result.as_ref().err().and_then(Refusal::log_line) {
+        shim.logs.platform(Level::Warn, &line);
+    }
+    answer::respond(&method, result)
+}
+
+async fn flow(shim: &Arc<Shim>, peer: Peer, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    let (mut head, body) = request.into_parts();
+    limits::head(shim.limits, &head)?;
+    if is_probe(peer, &head) {
+        return Ok(Answer::nothing());
+    }
+    let claims = shim.guard.check(&mut head.headers, SystemTime::now())?;
+    let body = limits::read(body, head.version, shim.limits.payload).await?;
+    let slot = shim.slots.take().await?;
+    let source = forwarded::source(&mut head.headers, peer, &shim.trusted_proxies);
+    let event = Event::new(&head, source, claims, SystemTime::now());
+    shim.worker.clone().call(Call { event, body, slot, timeout: shim.limits.timeout }).await
+}
+
+/// The deploy's question, answered without the worker and before the token check; the gateway alone may ask.
+fn is_probe(peer: Peer, head: &Parts) -> bool {
+    matches!(peer, Peer::Gateway(_)) && head.headers.contains_key(X_ZIPSHIP_PROBE)
+}

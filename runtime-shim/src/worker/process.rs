@@ -1,0 +1,234 @@
+//! The worker process: started, told its function, watched, retired, killed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::runtime::Language;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::pending::Reply;
+use super::{Call, Channel, Ending, Specialise, SpecialiseFunction};
+use crate::config::Function;
+use crate::golang::{self, HttpForm, LambdaApi};
+use crate::init::logs::{Level, Logs};
+use crate::init::reap::{Child, Exit, Reaper};
+use crate::init::spawn::{Command, spawn};
+use crate::request::answer::Refusal;
+
+/// How long the import of a handler may take.
+pub(crate) const START_LIMIT: Duration = Duration::from_secs(60);
+/// Between being asked to end and being killed.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+/// How long a process whose socket is closed may take to be gone.
+const EOF_GRACE: Duration = Duration::from_millis(200);
+
+/// How requests reach the handler.
+pub(crate) enum Link {
+    Frames(Arc<Channel>),
+    Lambda(Arc<LambdaApi>),
+    Http(Arc<HttpForm>),
+}
+
+impl Link {
+    pub(crate) fn start(&self, call: &Call) -> (u32, oneshot::Receiver<Reply>) {
+        match self {
+            Self::Frames(channel) => channel.start(call),
+            Self::Lambda(api) => api.start(call),
+            Self::Http(form) => form.start(call),
+        }
+    }
+
+    pub(crate) fn cancel(&self, ticket: u32, why: Ending) {
+        match self {
+            Self::Frames(channel) => channel.cancel(ticket, why),
+            // One process, one invocation, and no word for "stop" in that interface.
+            Self::Lambda(_) => {}
+            Self::Http(form) => form.cancel(ticket, why),
+        }
+    }
+
+    pub(crate) fn forget(&self, ticket: u32) {
+        self.pending().forget(ticket);
+    }
+
+    pub(crate) fn fail(&self, refusal: &Refusal) {
+        self.pending().fail(refusal);
+    }
+
+    fn pending(&self) -> &super::pending::Pending {
+        match self {
+            Self::Frames(channel) => &channel.pending,
+            Self::Lambda(api) => &api.pending,
+            Self::Http(form) => &form.pending,
+        }
+    }
+
+    async fn closed(&self) {
+        match self {
+            Self::Frames(channel) => channel.closed().await,
+            Self::Lambda(_) | Self::Http(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// A process that serves.
+pub(crate) struct Running {
+    pub(crate) link: Link,
+    pub(crate) max_concurrency: u32,
+    pub(crate) child: Child,
+}
+
+impl Running {
+    /// Resolves when the process is gone, with how it went. One that closed its socket is killed.
+    pub(crate) async fn ended(&self) -> String {
+        // Cancellation: both only observe.
+        let exit = tokio::select! {
+            exit = self.child.exited() => exit,
+            () = self.link.closed() => {
+                if timeout(EOF_GRACE, self.child.exited()).await.is_err() {
+                    self.child.kill();
+                }
+                self.child.exited().await
+            }
+        };
+        // What a worker forked must not outlive it.
+        self.child.kill();
+        format!("the worker {exit}")
+    }
+
+    pub(crate) async fn stop(&self) {
+        self.child.terminate();
+        let _ = timeout(STOP_GRACE, self.child.exited()).await;
+        self.child.kill();
+        let _ = timeout(STOP_GRACE, self.child.exited()).await;
+    }
+}
+
+/// Lets a replaced process finish what it still holds, `longest` at most.
+pub(super) async fn retire(running: Arc<Running>, longest: Duration) {
+    let end = Instant::now() + longest;
+    while running.link.pending().count() > 0 && Instant::now() < end {
+        if timeout(Duration::from_millis(50), running.child.exited()).await.is_ok() {
+            break;
+        }
+    }
+    running.child.kill();
+    let exit = running.child.exited().await;
+    running.link.fail(&Refusal::worker_killed(&format!("the worker {exit}")));
+}
+
+/// Why a process does not serve. `message` is the interpreter's own words.
+#[derive(Debug)]
+pub(crate) struct StartFailure {
+    pub(crate) message: String,
+    pub(crate) error_type: String,
+    /// The handler is not there: starting again changes nothing.
+    pub(crate) is_final: bool,
+}
+
+impl StartFailure {
+    pub(crate) fn died(message: impl Into<String>) -> Self {
+        Self { message: message.into(), error_type: "Runtime.StartFailed".into(), is_final: false }
+    }
+
+    pub(crate) fn refusal(&self) -> Refusal {
+        Refusal::thrown("Runtime.ImportError", &self.error_type, self.message.clone())
+    }
+}
+
+/// What it takes to start the worker, again and again.
+pub(crate) struct Launcher {
+    pub(crate) language: Language,
+    pub(crate) command: Vec<String>,
+    pub(crate) code_directory: PathBuf,
+    pub(crate) environment: std::collections::BTreeMap<String, String>,
+    pub(crate) function: Function,
+    pub(crate) max_concurrency: Option<u32>,
+    pub(crate) timeout: Duration,
+    pub(crate) upstream_port: u16,
+    pub(crate) reaper: Reaper,
+}
+
+impl Launcher {
+    /// The longest that a request can run.
+    pub(super) fn longest_call(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) async fn start(&self, logs: &Logs) -> Result<Running, StartFailure> {
+        match self.language {
+            Language::Golang => golang::start(self, logs).await,
+            Language::Node | Language::Python => self.start_framed(logs).await,
+        }
+    }
+
+    /// Forks and executes the command, its output going to the logs.
+    pub(crate) fn spawn(
+        &self,
+        logs: &Logs,
+        extra: &[(&str, String)],
+        descriptor: Option<std::os::fd::OwnedFd>,
+    ) -> Result<Child, StartFailure> {
+        let mut environment = self.environment.clone();
+        environment.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let command = Command {
+            argv: &self.command,
+            environment: &environment,
+            directory: &self.code_directory,
+            descriptor,
+        };
+        let spawned = spawn(command).map_err(|error| {
+            StartFailure::died(format!("{} cannot be started: {error}", self.command.join(" ")))
+        })?;
+        logs.forward(spawned.stdout, spawned.stderr);
+        Ok(self.reaper.adopt(spawned.pid))
+    }
+
+    async fn start_framed(&self, logs: &Logs) -> Result<Running, StartFailure> {
+        let failed = |error: std::io::Error| StartFailure::died(format!("no socket for the worker: {error}"));
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+        ours.set_nonblocking(true).map_err(failed)?;
+        let ours = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
+        let child = self.spawn(logs, &[], Some(theirs.into()))?;
+        let (channel, specialised) = Channel::open(ours);
+        let max_concurrency = self.max_concurrency.unwrap_or(self.language.default_concurrency());
+        channel.specialise(&Specialise {
+            directory: &self.code_directory.to_string_lossy(),
+            handler: &self.function.handler,
+            environment: &self.environment,
+            function: SpecialiseFunction {
+                name: &self.function.name,
+                version: &self.function.version,
+                memory_mb: self.function.memory_mb,
+            },
+            max_concurrency,
+        });
+        let running = Running { link: Link::Frames(channel), max_concurrency, child };
+        // Cancellation: whichever comes first decides, the others are not needed any more.
+        tokio::select! {
+            said = specialised => match said {
+                Ok(said) if said.ok => Ok(running),
+                Ok(said) => {
+                    running.stop().await;
+                    Err(StartFailure { message: said.error, error_type: said.error_type, is_final: true })
+                }
+                Err(_) => Err(StartFailure::died(running.ended().await)),
+            },
+            how = running.ended() => Err(StartFailure::died(format!("{how} while the handler was imported"))),
+            () = sleep(START_LIMIT) => {
+                running.child.kill();
+                let seconds = START_LIMIT.as_secs();
+                Err(StartFailure::died(format!("the handler was not imported within {seconds} s")))
+            }
+        }
+    }
+}
+
+/// Says how a process ended before it served.
+pub(crate) fn died_early(exit: Exit, logs: &Logs) -> StartFailure {
+    let message = format!("the handler {exit} before it served");
+    logs.platform(Level::Error, &message);
+    StartFailure::died(message)
+}
