@@ -30,9 +30,10 @@ impl Leftovers {
     pub(crate) fn of(root: u32, data: &Path) -> Self {
         let processes = descendants(root);
         let ours = cgroups("self");
-        let cgroups =
-            processes.iter().flat_map(|(pid, _)| cgroups(&pid.to_string())).collect::<BTreeSet<_>>();
-        Self { data: data.to_owned(), processes, cgroups: cgroups.difference(&ours).cloned().collect() }
+        let mut theirs: BTreeSet<_> =
+            processes.iter().flat_map(|(pid, _)| cgroups(&pid.to_string())).collect();
+        theirs.extend(parents_of_sandboxes(data));
+        Self { data: data.to_owned(), processes, cgroups: theirs.difference(&ours).cloned().collect() }
     }
 
     /// # Errors
