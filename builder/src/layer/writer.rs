@@ -293,3 +293,38 @@ impl Assembly {
         Output { layer, tar_bytes: self.tar_bytes, compressed_bytes: self.compressed_bytes }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(tree: &Tree<'_>, threads: usize) -> Result<oci::Digest, Refusal> {
+        let limit = Duration::from_secs(60);
+        write(tree, threads, Deadline { at: Instant::now() + limit, limit }).map(|out| out.layer.digest)
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let files: Vec<Vec<u8>> = (0..60u32).map(|i| format!("{i} ").repeat(60_000).into_bytes()).collect();
+        let mut tree = Tree::default();
+        for (i, bytes) in files.iter().enumerate() {
+            tree.insert(
+                &format!("d{}/{i}", i % 3),
+                Kind::File { executable: false, data: Data::plain(bytes) },
+            );
+        }
+        let one = layer(&tree, 1).unwrap();
+        for threads in [2, 3, 7] {
+            assert_eq!(layer(&tree, threads).unwrap(), one, "{threads} threads");
+        }
+        // A refusal stops all threads, and the first in the tree's order is the answer.
+        for path in ["d1/x", "d2/x"] {
+            let data = Data { crc: 1, ..Data::plain(b"other") };
+            tree.insert(path, Kind::File { executable: false, data });
+        }
+        for threads in [1, 2, 7] {
+            let refusal = layer(&tree, threads).unwrap_err();
+            assert!(matches!(&refusal, Refusal::Checksum { entry, .. } if entry == "d1/x"), "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The whole build, on a base of two bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use builder::base::Base;
+use builder::layer::Part;
+use builder::zip::ArchiveLimits;
+use builder::{BuildError, BuildRequest, Built};
+use contract::runtime::Runtime;
+use oci::config::ImageConfig;
+use oci::layer::MemoryLayer;
+use oci::{Digest, Image, ImageLayer};
+
+use crate::archive::{Item, zip};
+
+fn base() -> Base {
+    let mut config = ImageConfig::default();
+    config.config.env = vec!["PATH=/bin".into()];
+    let layer = MemoryLayer::gzip(bytes::Bytes::from_static(b"base"), Digest::of(b"diff"));
+    let image = Image::assemble(config, vec![ImageLayer::new(Arc::new(layer))], BTreeMap::new());
+    Base { runtime: "node10".into(), digest: image.digest(), image, layout: "/nowhere".into() }
+}
+
+fn build(base: &Base, handler: &str, archive: &[u8]) -> Result<Built, BuildError> {
+    builder::build(&BuildRequest {
+        archive,
+        runtime: Runtime::Node10,
+        handler,
+        base,
+        limits: ArchiveLimits::default(),
+        compile: None,
+        labels: &[("zipship.version".to_owned(), "1".to_owned())].into(),
+    })
+}
+
+#[test]
+fn code_and_dependencies_lie_on_the_base() {
+    let archive = zip(&[Item::deflated("src/h.js", b"1"), Item::stored("node_modules/a/i.js", b"2")]);
+    let base = base();
+    let built = build(&base, "src/h.run", &archive).unwrap();
+    let image = &built.image;
+    let config = image.parsed_config().unwrap();
+    assert_eq!(config.config.env, ["PATH=/bin", "SCW_HANDLER=src/h.run"]);
+    assert_eq!(config.config.labels["zipship.version"], "1");
+    assert_eq!((config.rootfs.diff_ids.len(), config.history.len()), (3, 2));
+    let mounts: Vec<Option<&str>> = image.layers.iter().map(|l| l.mount_from.as_deref()).collect();
+    assert_eq!(mounts, [Some("base/node10"), None, None]);
+    let manifest = image.parsed_manifest().unwrap();
+    assert_eq!(manifest.annotations["org.opencontainers.image.base.digest"], base.digest.as_str());
+    assert_eq!(manifest.annotations["org.opencontainers.image.base.name"], "base/node10");
+    let parts: Vec<Part> = built.report.layers.iter().map(|l| l.part).collect();
+    assert_eq!(parts, [Part::Dependencies, Part::Code]);
+    assert_eq!(build(&base, "src/h.run", &archive).unwrap().image.digest(), image.digest());
+    // Changing the code leaves the dependencies' layer alone.
+    let changed = zip(&[Item::deflated("src/h.js", b"9"), Item::stored("node_modules/a/i.js", b"2")]);
+    let again = build(&base, "src/h.run", &changed).unwrap().image;
+    assert_eq!(again.layers[1].layer.digest(), image.layers[1].layer.digest());
+    assert_ne!(again.layers[2].layer.digest(), image.layers[2].layer.digest());
+}
+
+#[test]
+fn docker_bases_stay_docker() {
+    let mut base = base();
+    base.image.media_type = oci::manifest::DOCKER_MANIFEST.to_owned();
+    let image = build(&base, "h.run", &zip(&[Item::stored("h.js", b"1")])).unwrap().image;
+    let manifest = image.parsed_manifest().unwrap();
+    assert_eq!(image.media_type, oci::manifest::DOCKER_MANIFEST);
+    assert_eq!(manifest.config.media_type, oci::manifest::DOCKER_CONFIG);
+    assert_eq!(manifest.layers[1].media_type, oci::manifest::DOCKER_LAYER_GZIP);
+    assert!(manifest.annotations.is_empty());
+}
+
+#[test]
+fn failures_say_what_to_do() {
+    let base = base();
+    let said = |handler: &str, archive: &[u8]| build(&base, handler, archive).unwrap_err().to_string();
+    let archive = zip(&[Item::stored("a.js", b"1"), Item::stored("b.js", b"1")]);
+    assert_eq!(
+        said("handler.js", &archive),
+        "handler file handler.js is not in the archive; it has: a.js, b.js"
+    );
+    assert!(said("handler.run", b"no zip").starts_with("the archive is not a zip: "));
+    assert!(said("a.run", &zip(&[Item::stored("a.js", b"1").with(|i| i.crc ^= 1)])).contains("checksum"));
+}

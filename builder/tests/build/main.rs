@@ -1,0 +1,11 @@
+//! The builder from outside: archives of real tools and of attackers, layers as other decoders see them,
+//! Go with the real toolchain.
+#![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
+
+mod archive;
+mod attacks;
+mod golang;
+mod image;
+mod joiner;
+mod layers;
+mod tools;
