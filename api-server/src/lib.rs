@@ -1,7 +1,16 @@
 //! The API server: the HTTP API, the store, deploys, tokens, uploads.
 
+pub mod archives;
 pub mod config;
+pub mod http;
 pub mod killpoint;
+pub mod registry_access;
+pub mod removal;
 pub mod secrets;
 pub mod slug;
+pub mod state;
 pub mod store;
+pub mod tokens;
+
+pub use config::Config;
+pub use state::{AppState, Deployments};

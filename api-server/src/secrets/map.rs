@@ -48,7 +48,10 @@ mod tests {
 
     fn map(pairs: &[(&str, &str)]) -> SecretMap {
         SecretMap::from(
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<std::collections::BTreeMap<_, _>>(),
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect::<std::collections::BTreeMap<_, _>>(),
         )
     }
 

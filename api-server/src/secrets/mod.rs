@@ -4,6 +4,7 @@ mod keyfile;
 mod map;
 mod seal;
 
+pub(crate) use keyfile::hmac_of;
 pub use keyfile::{KeyFileError, MasterKey};
 pub use map::SecretMap;
 pub use seal::{OpenError, Place, Sealer};

@@ -110,8 +110,8 @@ impl Sealer {
     /// As [`Sealer::open`].
     pub fn open_map(&self, place: Place<'_>, sealed: &[u8]) -> Result<SecretMap, OpenError> {
         let json = self.open(place, sealed)?;
-        let map: BTreeMap<String, String> = serde_json::from_slice(&json)
-            .map_err(|_| OpenError::Malformed(place.table, place.column))?;
+        let map: BTreeMap<String, String> =
+            serde_json::from_slice(&json).map_err(|_| OpenError::Malformed(place.table, place.column))?;
         Ok(SecretMap::from(map))
     }
 

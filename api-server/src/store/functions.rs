@@ -7,7 +7,7 @@ use super::{
     Archive, Store, StoreError, deploys, namespaces, now_ms,
     row::{count, name_of, named, optional_unsigned, signed, unsigned},
 };
-use crate::secrets::{Place, SecretMap, Sealer};
+use crate::secrets::{Place, Sealer, SecretMap};
 
 const SELECT: &str = "SELECT f.*, n.organization_id, n.region, r.slug
     FROM functions f JOIN namespaces n ON n.id = f.namespace_id

@@ -98,7 +98,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Database`], also when there is no such organization.
-    pub async fn create_key(&self, organization_id: &str, expires: Option<i64>) -> Result<String, StoreError> {
+    pub async fn create_key(
+        &self,
+        organization_id: &str,
+        expires: Option<i64>,
+    ) -> Result<String, StoreError> {
         let key = new_id();
         self.write("key.create", async |tx| insert_key(tx, organization_id, &key, expires).await).await?;
         Ok(key)

@@ -17,6 +17,7 @@ mod namespaces;
 mod registry_namespaces;
 mod revisions;
 mod row;
+pub(crate) use row::name_of;
 mod uploads;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -28,6 +29,7 @@ use sqlx::{
 
 pub use error::StoreError;
 pub use functions::{FunctionFilter, FunctionRow, FunctionUpdate, NewFunction, Updated};
+pub(crate) use keys::hex;
 pub use keys::{Bootstrap, BootstrapError, hash_key};
 pub use namespaces::{NamespaceFilter, NamespaceRow, NewNamespace};
 pub use registry_namespaces::RegistryNamespaceRow;

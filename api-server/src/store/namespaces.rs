@@ -8,9 +8,10 @@ use super::{
     Store, StoreError, now_ms, registry_namespaces,
     row::{count, name_of, named, signed},
 };
-use crate::secrets::{Place, SecretMap, Sealer};
+use crate::secrets::{Place, Sealer, SecretMap};
 
-const SELECT: &str = "SELECT n.id, n.organization_id, n.region, n.name, n.description, n.environment, n.state,
+const SELECT: &str =
+    "SELECT n.id, n.organization_id, n.region, n.name, n.description, n.environment, n.state,
     n.error_message, n.registry_namespace_id, n.public_key, n.created, r.slug
     FROM namespaces n JOIN registry_namespaces r ON r.id = n.registry_namespace_id";
 
@@ -80,7 +81,11 @@ impl Store {
         self.write("namespace.create", async |tx| {
             let place = place(&new.id);
             let (registry_id, _) = registry_namespaces::adopt_or_create(
-                tx, &new.organization_id, &new.region, &new.id, &new.name,
+                tx,
+                &new.organization_id,
+                &new.region,
+                &new.id,
+                &new.name,
             )
             .await?;
             sqlx::query(
@@ -302,10 +307,8 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         let Some(sealed) = row.try_get::<Option<Vec<u8>>, _>("private_key")? else { return Ok(None) };
         let opened = self.sealer.open(private_key_place(id), &sealed)?;
-        let pem = std::str::from_utf8(&opened).map_err(|_| StoreError::Corrupt {
-            column: "private_key",
-            value: "no text".to_owned(),
-        })?;
+        let pem = std::str::from_utf8(&opened)
+            .map_err(|_| StoreError::Corrupt { column: "private_key", value: "no text".to_owned() })?;
         Ok(Some(SecretString::from(pem)))
     }
 }

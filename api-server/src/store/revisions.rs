@@ -6,7 +6,7 @@ use super::{
     Store, StoreError,
     deploys::{Deploy, FunctionConfig, current},
     new_id, now_ms,
-    row::{json, signed, to_json, unsigned},
+    row::{json, to_json, unsigned},
 };
 use crate::secrets::{Place, SecretMap};
 

@@ -109,7 +109,11 @@ impl Store {
                 .ok_or_else(|| StoreError::missing("function", &upload.function_id))?;
             let state: String = row.try_get("state")?;
             if state == "deleting" {
-                return Err(StoreError::Transient { resource: "function", id: upload.function_id.clone(), state });
+                return Err(StoreError::Transient {
+                    resource: "function",
+                    id: upload.function_id.clone(),
+                    state,
+                });
             }
             sqlx::query("UPDATE uploads SET completed = $1, archive_key = $2 WHERE id = $3")
                 .bind(now_ms())

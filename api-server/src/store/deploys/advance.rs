@@ -21,9 +21,11 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn release_leases(&self) -> Result<(), StoreError> {
         self.write("deploy.release", async |tx| {
-            sqlx::query("UPDATE deploys SET lease_owner = NULL, lease_until = 0 WHERE lease_owner IS NOT NULL")
-                .execute(tx)
-                .await?;
+            sqlx::query(
+                "UPDATE deploys SET lease_owner = NULL, lease_until = 0 WHERE lease_owner IS NOT NULL",
+            )
+            .execute(tx)
+            .await?;
             Ok(())
         })
         .await

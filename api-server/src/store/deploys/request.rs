@@ -53,14 +53,9 @@ pub(in crate::store) async fn request(
     let Some(archive) = &function.archive else {
         return Err(StoreError::NothingUploaded(function.id.clone()));
     };
-    let namespace = namespaces::require(
-        tx,
-        sealer,
-        &function.organization_id,
-        &function.region,
-        &function.namespace_id,
-    )
-    .await?;
+    let namespace =
+        namespaces::require(tx, sealer, &function.organization_id, &function.region, &function.namespace_id)
+            .await?;
     let id = new_id();
     let generation = last_generation(tx, &function.id).await? + 1;
     let cause = format!("superseded by deploy {id}");
@@ -164,10 +159,11 @@ pub(super) async fn close_step(tx: &mut AnyConnection, id: &str, outcome: &str) 
 }
 
 async fn last_generation(tx: &mut AnyConnection, function_id: &str) -> Result<u64, StoreError> {
-    let row = sqlx::query("SELECT COALESCE(MAX(generation), 0) AS generation FROM deploys WHERE function_id = $1")
-        .bind(function_id.to_owned())
-        .fetch_one(tx)
-        .await?;
+    let row =
+        sqlx::query("SELECT COALESCE(MAX(generation), 0) AS generation FROM deploys WHERE function_id = $1")
+            .bind(function_id.to_owned())
+            .fetch_one(tx)
+            .await?;
     unsigned(&row, "generation")
 }
 

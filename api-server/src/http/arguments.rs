@@ -1,0 +1,120 @@
+//! Arguments of a body: taken one by one by name and type; everything that is wrong is told at once.
+
+use std::collections::BTreeMap;
+
+use contract::api::{ApiError, ArgumentDetail, ArgumentReason};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::HttpError;
+
+/// A JSON object's members, and what was found wrong with them. Absent and `null` are the same.
+pub(super) struct Arguments {
+    members: Map<String, Value>,
+    problems: Vec<ArgumentDetail>,
+}
+
+impl Arguments {
+    pub(super) fn new(members: Map<String, Value>) -> Self {
+        Self { members, problems: Vec::new() }
+    }
+
+    /// Notes a problem.
+    pub(super) fn refuse(&mut self, name: &str, reason: ArgumentReason, help: impl Into<String>) {
+        let help_message = help.into();
+        self.problems.push(ArgumentDetail { argument_name: name.to_owned(), reason, help_message });
+    }
+
+    /// Notes a value outside what is allowed.
+    pub(super) fn refuse_constraint(&mut self, name: &str, help: impl Into<String>) {
+        self.refuse(name, ArgumentReason::Constraint, help);
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.members.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A string.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            _ => {
+                self.refuse_constraint(name, "must be a string");
+                None
+            }
+        }
+    }
+
+    /// A string that must be there.
+    pub(super) fn required_text(&mut self, name: &str) -> String {
+        let before = self.problems.len();
+        let text = self.text(name).unwrap_or_default();
+        if text.is_empty() && self.problems.len() == before {
+            self.refuse(name, ArgumentReason::Required, "is required");
+        }
+        text
+    }
+
+    /// A whole number of `unit`, within `range`.
+    pub(super) fn number(
+        &mut self,
+        name: &str,
+        unit: &str,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
+        let value = self.take(name)?;
+        let number = value.as_u64().filter(|number| range.contains(number));
+        if number.is_none() {
+            let help = format!("must be a number{unit}, {} to {}", range.start(), range.end());
+            self.refuse_constraint(name, help);
+        }
+        number
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
+        let value = self.take(name)?;
+        if value.as_bool().is_none() {
+            self.refuse_constraint(name, "must be true or false");
+        }
+        value.as_bool()
+    }
+
+    /// One of an enum's names.
+    pub(super) fn named<T: DeserializeOwned>(&mut self, name: &str, names: &str) -> Option<T> {
+        let value = serde_json::from_value(self.take(name)?).ok();
+        if value.is_none() {
+            self.refuse_constraint(name, format!("must be one of {names}"));
+        }
+        value
+    }
+
+    /// A map of strings.
+    pub(super) fn text_map(&mut self, name: &str) -> Option<BTreeMap<String, String>> {
+        let Value::Object(members) = self.take(name)? else {
+            self.refuse_constraint(name, "must be an object of strings");
+            return None;
+        };
+        let mut map = BTreeMap::new();
+        for (key, value) in members {
+            match value {
+                Value::String(text) => drop(map.insert(key, text)),
+                _ => self.refuse_constraint(name, format!("the value of {key:?} must be a string")),
+            }
+        }
+        Some(map)
+    }
+
+    /// All problems as one error, when there are any.
+    pub(super) fn finish(&mut self) -> Result<(), HttpError> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        let details = std::mem::take(&mut self.problems);
+        let sentences: Vec<_> = details
+            .iter()
+            .map(|detail| format!("{}: {}", detail.argument_name, detail.help_message))
+            .collect();
+        Err(HttpError(ApiError::InvalidArguments { message: sentences.join("; "), details }))
+    }
+}

@@ -1,0 +1,78 @@
+//! Whose key it is, and which region is meant.
+
+use std::collections::HashMap;
+
+use axum::extract::{FromRequestParts, Path};
+use contract::api::{ApiError, ArgumentReason, PermissionDetail};
+use http::request::Parts;
+
+use super::HttpError;
+use crate::AppState;
+
+/// A caller that has shown a key, in a region that exists.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    /// Whose key it is.
+    pub(super) organization_id: String,
+    /// The region of the path.
+    pub(super) region: String,
+}
+
+impl Caller {
+    /// Refuses another organization than the key's own; `None` is the own.
+    pub(super) fn require_own(
+        &self,
+        organization_id: Option<&str>,
+        resource: &str,
+        action: &str,
+    ) -> Result<(), HttpError> {
+        match organization_id {
+            Some(other) if other != self.organization_id => Err(HttpError(ApiError::PermissionsDenied {
+                message: "organization_id: this key belongs to another organization".into(),
+                details: vec![PermissionDetail { resource: resource.into(), action: action.into() }],
+            })),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, HttpError> {
+        let denied = |message: &str| HttpError(ApiError::DeniedAuthentication { message: message.into() });
+        let key = parts
+            .headers
+            .get("x-auth-token")
+            .and_then(|value| value.to_str().ok())
+            .filter(|key| !key.is_empty())
+            .ok_or_else(|| denied("the header X-Auth-Token with an API key is missing"))?;
+        let organization_id = state
+            .store
+            .organization_of_key(key)
+            .await?
+            .ok_or_else(|| denied("the API key in X-Auth-Token is unknown or has expired"))?;
+        let Path(path) = Path::<HashMap<String, String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| HttpError(ApiError::not_found("path", parts.uri.path())))?;
+        let region = path.get("region").cloned().unwrap_or_default();
+        if !state.config.regions.contains(&region) {
+            let help = format!("{region:?} is not one of {}", state.config.regions.join(", "));
+            return Err(HttpError(ApiError::argument("region", ArgumentReason::Unknown, help)));
+        }
+        Ok(Self { organization_id, region })
+    }
+}
+
+/// The `{id}` of the path.
+pub(super) struct Id(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
+        let path = Path::<HashMap<String, String>>::from_request_parts(parts, state).await.ok();
+        let id = path.and_then(|Path(mut path)| path.remove("id"));
+        id.map(Self).ok_or_else(|| HttpError(ApiError::not_found("path", parts.uri.path())))
+    }
+}

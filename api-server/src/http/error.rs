@@ -1,0 +1,68 @@
+//! What went wrong, as the caller sees it.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use contract::api::{ApiError, ArgumentReason};
+use http::StatusCode;
+
+use crate::store::StoreError;
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub struct HttpError(pub ApiError);
+
+impl HttpError {
+    /// Our fault: the cause goes to the log, here and only here.
+    pub(super) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self(ApiError::Internal {
+            message: "the server could not do this; its log has the cause under this answer's X-Request-Id"
+                .into(),
+        })
+    }
+
+    /// One argument outside what is allowed.
+    pub(super) fn constraint(name: &str, help: impl Into<String>) -> Self {
+        Self(ApiError::argument(name, ArgumentReason::Constraint, help))
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self.0)).into_response()
+    }
+}
+
+impl From<ApiError> for HttpError {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+impl From<StoreError> for HttpError {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        Self(match error {
+            StoreError::Missing { resource, id } => ApiError::not_found(resource, &id),
+            StoreError::Duplicate { .. } => {
+                ApiError::argument("name", ArgumentReason::Constraint, format!("already exists: {message}"))
+            }
+            StoreError::Transient { resource, id, state } => ApiError::TransientState {
+                message,
+                resource: resource.to_owned(),
+                resource_id: id,
+                current_state: state,
+            },
+            StoreError::Locked { .. } => ApiError::Locked { message },
+            StoreError::NothingUploaded(id) => ApiError::PreconditionFailed {
+                message: format!(
+                    "nothing was uploaded for function {id}: ask for functions/{id}/upload-url?content_length=<bytes of the zip>, PUT the zip to the url it answers, then deploy"
+                ),
+            },
+            other => return Self::internal(&other),
+        })
+    }
+}

@@ -1,0 +1,36 @@
+//! Functions: one file an operation that changes something.
+
+mod change;
+mod fields;
+mod read;
+
+use contract::{api::Function, limits::cpu_of_memory};
+
+pub(super) use change::{create, delete, deploy, update};
+pub(super) use read::{get, list, list_of_namespace};
+
+use super::origin::Origin;
+use crate::store::FunctionRow;
+
+/// The function as answered.
+fn answer(row: FunctionRow, origin: &Origin) -> Function {
+    Function {
+        endpoint: origin.endpoint(&row.id),
+        environment_variables: row.environment.expose().clone(),
+        cpu_limit: cpu_of_memory(row.memory_mb).unwrap_or_default(),
+        id: row.id,
+        name: row.name,
+        namespace_id: row.namespace_id,
+        status: row.state,
+        min_scale: row.min_scale,
+        max_scale: row.max_scale,
+        runtime: row.runtime,
+        memory_limit: row.memory_mb,
+        timeout: row.timeout_ms,
+        handler: row.handler,
+        error_message: row.error_message,
+        privacy: row.privacy,
+        description: row.description,
+        region: row.region,
+    }
+}

@@ -1,0 +1,22 @@
+//! The HTTP API. One request: `router` → `auth` (whose key) → `page` or `json` (what is asked) → the resource's
+//! file → the store → the answer. [`error`] is the only place that knows status codes.
+
+mod arguments;
+mod auth;
+mod environment;
+mod error;
+mod functions;
+mod json;
+mod missing;
+mod namespaces;
+mod origin;
+mod page;
+mod registry;
+mod request_id;
+mod router;
+mod runtimes;
+mod tokens;
+mod uploads;
+
+pub use error::HttpError;
+pub use router::router;

@@ -1,0 +1,140 @@
+//! `upload-url`, `download-url`, and the presigned URLs themselves. Those carry no key: the signature is the right.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Request, State},
+    response::{IntoResponse as _, Response},
+};
+use contract::api::{ApiError, ArgumentReason, PermissionDetail, PresignedUrl};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use serde_json::{Value, json};
+use tokio_util::io::ReaderStream;
+
+use super::{
+    HttpError,
+    auth::{Caller, Id},
+    origin::Origin,
+    page::Pairs,
+};
+use crate::{
+    AppState,
+    archives::{Method, PresignError, Presigned, ReceiveError},
+    store::now_ms,
+};
+
+const TYPE: &str = "application/octet-stream";
+
+pub(super) async fn upload_url(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id,
+    query: Pairs,
+    origin: Origin,
+) -> Result<Json<PresignedUrl>, HttpError> {
+    let most = state.config.limits.archive_bytes;
+    // The function first: to strangers it does not exist, whatever else they ask.
+    state.store.function(&caller.organization_id, &caller.region, &id).await?;
+    let Some(text) = query.get("content_length") else {
+        let help = "the exact size of the zip in bytes is required";
+        return Err(HttpError(ApiError::argument("content_length", ArgumentReason::Required, help)));
+    };
+    let bytes = text.parse::<u64>().ok().filter(|bytes| (1..=most).contains(bytes)).ok_or_else(|| {
+        HttpError::constraint("content_length", format!("must be a number of bytes, 1 to {most}"))
+    })?;
+    let expires = expiry(&state);
+    let upload = state
+        .store
+        .create_upload(&caller.organization_id, &caller.region, &id, bytes, expires * 1000)
+        .await?;
+    let what = Presigned { method: Method::Put, key: upload.id, function_id: id, bytes, expires };
+    Ok(Json(answer(&state, &origin, &what)))
+}
+
+pub(super) async fn download_url(
+    State(state): State<AppState>,
+    caller: Caller,
+    Id(id): Id,
+    origin: Origin,
+) -> Result<Json<PresignedUrl>, HttpError> {
+    let function = state.store.function(&caller.organization_id, &caller.region, &id).await?;
+    let archive = function.archive.ok_or(crate::store::StoreError::NothingUploaded(id.clone()))?;
+    let expires = expiry(&state);
+    let what =
+        Presigned { method: Method::Get, key: archive.key, function_id: id, bytes: archive.bytes, expires };
+    Ok(Json(answer(&state, &origin, &what)))
+}
+
+/// Takes an archive. Everything that can be refused is refused before the body is read, so a client that waits for
+/// `100 Continue` never sends it.
+pub(super) async fn put(
+    State(state): State<AppState>,
+    Path(key): Path<String>,
+    query: Pairs,
+    request: Request,
+) -> Result<Json<Value>, HttpError> {
+    let what = checked(&state, Method::Put, &key, &query)?;
+    let announced = request.headers().get(CONTENT_LENGTH);
+    if let Some(length) = announced
+        && length.to_str().ok().and_then(|text| text.parse().ok()) != Some(what.bytes)
+    {
+        let help = format!("the URL is good for exactly {} bytes", what.bytes);
+        return Err(HttpError::constraint("content_length", help));
+    }
+    let upload = state.store.upload(&key).await?;
+    let received = state.archives.receive(what.bytes, request.into_body().into_data_stream()).await;
+    let archive = received.map_err(|error| match error {
+        ReceiveError::Io(_) => HttpError::internal(&error),
+        _ => HttpError::constraint("content_length", error.to_string()),
+    })?;
+    let completed = state.store.complete_upload(&upload, &archive).await;
+    match completed {
+        Ok(Some(unneeded)) => state.archives.remove(&unneeded).await,
+        Ok(None) => {}
+        Err(error) => {
+            state.archives.remove(&archive.key).await;
+            return Err(error.into());
+        }
+    }
+    Ok(Json(json!({})))
+}
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    Path(key): Path<String>,
+    query: Pairs,
+) -> Result<Response, HttpError> {
+    let what = checked(&state, Method::Get, &key, &query)?;
+    let gone = |_| HttpError(ApiError::not_found("archive", &key));
+    let file = tokio::fs::File::open(state.archives.path(&what.key)).await.map_err(gone)?;
+    let headers = [(CONTENT_LENGTH, what.bytes.to_string()), (CONTENT_TYPE, TYPE.to_owned())];
+    Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+}
+
+fn checked(state: &AppState, method: Method, key: &str, query: &Pairs) -> Result<Presigned, HttpError> {
+    state.presigner.check(method, key, &query.0, now_ms() / 1000).map_err(|error: PresignError| {
+        let action = match method {
+            Method::Put => "upload",
+            Method::Get => "download",
+        };
+        HttpError(ApiError::PermissionsDenied {
+            message: error.to_string(),
+            details: vec![PermissionDetail { resource: "archive".into(), action: action.into() }],
+        })
+    })
+}
+
+fn expiry(state: &AppState) -> i64 {
+    let life = i64::try_from(state.config.presigned_life.as_secs()).unwrap_or(i64::MAX);
+    (now_ms() / 1000).saturating_add(life)
+}
+
+fn answer(state: &AppState, origin: &Origin, what: &Presigned) -> PresignedUrl {
+    let headers = BTreeMap::from([
+        ("content-length".to_owned(), vec![what.bytes.to_string()]),
+        ("content-type".to_owned(), vec![TYPE.to_owned()]),
+    ]);
+    PresignedUrl { url: origin.url(&state.presigner.path_and_query(what)), headers }
+}
