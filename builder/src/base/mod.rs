@@ -146,8 +146,9 @@ pub fn build(request: &BaseRequest<'_>) -> Result<Base, BaseError> {
     files.link_merged();
     files.check_links()?;
     elf::trim(&mut files, &recipe)?;
-    precompile::run(&mut files, &recipe, request.progress)?;
+    let mut program = program.into_tree(&recipe)?;
+    precompile::run([&mut files, &mut program], &recipe, request.progress)?;
     (request.progress)(Progress::Step("compressing"));
-    let image = assemble::image(&recipe, &place.key, &files, &program.into_tree(&recipe)?)?;
+    let image = assemble::image(&recipe, &place.key, &files, &program)?;
     place.publish(&image)
 }

@@ -29,31 +29,39 @@ for path in sys.stdin.read().splitlines():
         sys.exit(str(error))
 ";
 
-/// Adds the compiled form of every Python source below the recipe's `precompile` folders.
+/// Adds the compiled form of every Python source below the recipe's `precompile` folders, to the tree that has it:
+/// the runtime's (with the interpreter) or the program's.
 pub(crate) fn run(
-    tree: &mut Tree,
+    trees: [&mut Tree; 2],
     recipe: &Recipe,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<(), BaseError> {
-    let below = |path: &str| recipe.precompile.iter().any(|folder| super::pattern::covers(folder, path));
-    let source =
-        |path: &str, node: &Node| matches!(node, Node::File { .. }) && path.ends_with(".py") && below(path);
-    let sources = tree.iter().filter(|(path, node)| source(path, node));
-    let sources: Vec<String> = sources.map(|(path, _)| path.to_owned()).collect();
-    if sources.is_empty() {
+    if recipe.precompile.is_empty() {
         return Ok(());
     }
     progress(Progress::Step("precompiling"));
     let root = tempfile::tempdir().map_err(BaseError::io(&std::env::temp_dir()))?;
-    write_out(tree, root.path())?;
-    compile(root.path(), &sources)?;
-    for source in sources {
-        let compiled = compiled_path(&source);
-        let path = root.path().join(&compiled);
-        let bytes = fs::read(&path).map_err(BaseError::io(&path))?.into();
-        tree.insert(&compiled, Node::File { bytes, mode: 0o644 }).map_err(|e| failed(e.to_string()))?;
+    let mut sources = Vec::new();
+    for tree in &trees {
+        write_out(tree, root.path())?;
+        sources.push(sources_of(tree, recipe));
+    }
+    compile(root.path(), &sources.concat())?;
+    for (tree, sources) in trees.into_iter().zip(sources) {
+        for compiled in sources.iter().map(|source| compiled_path(source)) {
+            let path = root.path().join(&compiled);
+            let bytes = fs::read(&path).map_err(BaseError::io(&path))?.into();
+            tree.insert(&compiled, Node::File { bytes, mode: 0o644 }).map_err(|e| failed(e.to_string()))?;
+        }
     }
     Ok(())
+}
+
+fn sources_of(tree: &Tree, recipe: &Recipe) -> Vec<String> {
+    let below = |path: &str| recipe.precompile.iter().any(|folder| super::pattern::covers(folder, path));
+    let source =
+        |path: &str, node: &Node| matches!(node, Node::File { .. }) && path.ends_with(".py") && below(path);
+    tree.iter().filter(|(path, node)| source(path, node)).map(|(path, _)| path.to_owned()).collect()
 }
 
 /// `a/b.py` is compiled to `a/__pycache__/b.cpython-311.pyc`.

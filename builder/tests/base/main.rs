@@ -1,6 +1,8 @@
 //! The three base images from their real recipes and locks: the same bytes wherever they are built, and what is in
 //! them runs. Needs a mirror unless the downloads are there already (`ZIPSHIP_DOWNLOADS`, or the user's cache).
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
+
 mod root;
 
 use std::fs;
@@ -122,6 +124,8 @@ for module in (json, asyncio, zoneinfo, ssl):
 print(os.getuid(), pwd.getpwuid(1000).pw_name, os.access('/home/app/function', os.W_OK))
 ";
     assert_eq!(root.run(&["/usr/bin/python3.11", "-c", script]), "1000 app True\n");
+    let worker = "usr/local/lib/zipship/python/__pycache__/worker.cpython-311.pyc";
+    assert!(root.path().join(worker).exists(), "{worker}");
     assert_eq!(root.run(&["/usr/bin/python3", "-c", "print(1)"]), "1\n");
 }
 

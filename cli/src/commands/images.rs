@@ -115,13 +115,14 @@ pub(crate) fn run(images: &Images) -> anyhow::Result<()> {
 }
 
 fn build(arguments: &Build) -> anyhow::Result<()> {
+    let runtimes = chosen(&arguments.runtimes)?;
     let recipes = defaults::recipes(arguments.recipes.as_deref())?;
     let shim = defaults::shim(arguments.shim.as_deref())?;
     let workers = defaults::workers(arguments.workers.as_deref())?;
     let images_dir = arguments.images_dir.clone().unwrap_or_else(defaults::images);
     let (downloads, mirrors) = (arguments.sources.downloads(), arguments.sources.mirrors());
     let mut built = Vec::new();
-    for runtime in chosen(&arguments.runtimes)? {
+    for runtime in runtimes {
         let started = Instant::now();
         let reporter = Reporter::new(runtime.base());
         let base = base::build(&BaseRequest {
