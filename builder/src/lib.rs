@@ -92,7 +92,11 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
         Handler::Package { path } => {
             let job = golang::plan(&tree, path)?;
             let binary = request.compile.ok_or(BuildError::NoCompiler)?.compile(&job)?;
-            vec![layer::make(Part::Program, &Tree::of_program(golang::PROGRAM, &binary), request.limits.decode_time)?]
+            vec![layer::make(
+                Part::Program,
+                &Tree::of_program(golang::PROGRAM, &binary),
+                request.limits.decode_time,
+            )?]
         }
         Handler::Export { .. } | Handler::File { .. } => {
             handler::require(&tree, language, &handler)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use builder::base::Base;
+use builder::golang::{Compile, CompileError, CompileJob};
 use builder::layer::Part;
 use builder::zip::ArchiveLimits;
 use builder::{BuildError, BuildRequest, Built};
@@ -82,4 +83,45 @@ fn failures_say_what_to_do() {
     );
     assert!(said("handler.run", b"no zip").starts_with("the archive is not a zip: "));
     assert!(said("a.run", &zip(&[Item::stored("a.js", b"1").with(|i| i.crc ^= 1)])).contains("checksum"));
+}
+
+/// A compiler whose programs are known.
+struct Fixed(Result<Vec<u8>, CompileError>);
+
+impl Compile for Fixed {
+    fn compile(&self, job: &CompileJob) -> Result<Vec<u8>, CompileError> {
+        assert_eq!(job.argv.last().map(String::as_str), Some("./hello"));
+        self.0.clone()
+    }
+}
+
+#[test]
+fn of_a_go_archive_only_the_program_is_in_the_image() {
+    let base = base();
+    let archive = zip(&[Item::stored("hello/main.go", b"package main"), Item::stored("readme", b"1")]);
+    let build = |compile: Option<&dyn Compile>| {
+        builder::build(&BuildRequest {
+            archive: &archive,
+            runtime: Runtime::Golang,
+            handler: "hello",
+            base: &base,
+            limits: ArchiveLimits::default(),
+            compile,
+            labels: &BTreeMap::new(),
+        })
+    };
+    let built = build(Some(&Fixed(Ok(b"ELF".to_vec())))).unwrap();
+    assert_eq!(built.image.layers[0].mount_from.as_deref(), Some("base/golang"));
+    let layer = built.image.layers[1].layer.open().unwrap();
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(flate2::read::GzDecoder::new(layer)).entries().unwrap() {
+        let entry = entry.unwrap();
+        if entry.header().entry_type().is_file() {
+            files.push((entry.path().unwrap().display().to_string(), entry.header().mode().unwrap()));
+        }
+    }
+    assert_eq!(files, [("home/app/function/handler".to_owned(), 0o755)]);
+    let rejected = CompileError::Rejected("./main.go:1:1: no".to_owned());
+    assert_eq!(build(Some(&Fixed(Err(rejected)))).unwrap_err().to_string(), "./main.go:1:1: no");
+    assert!(matches!(build(None), Err(BuildError::NoCompiler)));
 }
