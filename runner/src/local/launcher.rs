@@ -31,8 +31,10 @@ use crate::RunnerError;
 
 /// How long killed sandboxes may take to be gone before the launcher goes anyway.
 const CLEARING: Duration = Duration::from_secs(10);
-/// Exit codes of a server that would only end again: done, and a wrong configuration (`EX_USAGE`).
-const FINAL_CODES: [i32; 2] = [0, 64];
+/// How long a server that closed its socket may take to end by itself.
+const HANG_UP: Duration = Duration::from_secs(2);
+/// Exit codes of a server that would only end again: done, a wrong configuration (`EX_USAGE`), never begun.
+const FINAL_CODES: [i32; 3] = [0, 64, 127];
 
 /// Who asked: a request of one life of the server. Answers to an earlier life go nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,7 @@ pub(crate) enum Job {
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Running,
-    Draining { until: Instant },
+    Draining,
     Clearing { until: Instant, code: i32 },
 }
 
@@ -164,21 +166,22 @@ impl Launcher {
 
     fn next_deadline(&self) -> Option<Instant> {
         let phase = match self.phase {
-            Phase::Running => None,
-            Phase::Draining { until } | Phase::Clearing { until, .. } => Some(until),
+            Phase::Running | Phase::Draining => None,
+            Phase::Clearing { until, .. } => Some(until),
         };
         let sandboxes = self.sandboxes.values().filter_map(Sandbox::deadline);
-        sandboxes.chain(phase).chain(self.restart_at).min()
+        let server = self.server.as_ref().and_then(|server| server.kill_at);
+        sandboxes.chain(phase).chain(server).chain(self.restart_at).min()
     }
 
     fn act_on_time(&mut self) -> io::Result<()> {
         let now = Instant::now();
         self.kill_overdue(now);
-        if let Phase::Draining { until } = self.phase
-            && now >= until
-            && let Some(server) = &self.server
+        if let Some(server) = &mut self.server
+            && server.kill_at.is_some_and(|at| now >= at)
         {
             tracing::warn!("the server did not end in time and is killed");
+            server.kill_at = None;
             server.signal(Signal::KILL);
         }
         if matches!(self.phase, Phase::Running) && self.restart_at.is_some_and(|at| now >= at) {
@@ -197,10 +200,11 @@ impl Launcher {
         if !matches!(self.phase, Phase::Running) {
             return;
         }
-        match &self.server {
+        match &mut self.server {
             Some(server) => {
                 server.signal(Signal::TERM);
-                self.phase = Phase::Draining { until: Instant::now() + self.config.shutdown };
+                server.kill_at = Some(Instant::now() + self.config.shutdown);
+                self.phase = Phase::Draining;
             }
             None => self.clear(0),
         }
@@ -216,7 +220,7 @@ impl Launcher {
     fn on_server_end(&mut self, status: WaitStatus) {
         let Some(server) = self.server.take() else { return };
         let code = exit_code(status);
-        if matches!(self.phase, Phase::Draining { .. }) {
+        if matches!(self.phase, Phase::Draining) {
             return self.clear(code);
         }
         if status.exited() && FINAL_CODES.contains(&code) {
@@ -312,14 +316,13 @@ impl Launcher {
         }
     }
 
-    /// A server that can't be talked to is of no use: it ends, and another one starts.
+    /// A server that can't be talked to is of no use: it ends or is killed, and another one starts.
     fn hang_up(&mut self, reason: &str) {
         let Some(server) = &mut self.server else { return };
         server.socket = None;
-        if matches!(self.phase, Phase::Running) {
-            tracing::warn!(reason, "the server is not listening any more and is killed");
-            server.signal(Signal::KILL);
-        }
+        let until = Instant::now() + HANG_UP;
+        server.kill_at = Some(server.kill_at.map_or(until, |at| at.min(until)));
+        tracing::debug!(reason, "the server is not listening any more");
     }
 
     /// Begins what is asked for. An error is the answer; otherwise it comes later.

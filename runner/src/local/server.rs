@@ -30,6 +30,8 @@ pub(crate) struct Server {
     pub socket: Option<OwnedFd>,
     pub outbox: Outbox,
     pub started: Instant,
+    /// When it is killed: it can't be talked to any more, and may be on its way out by itself.
+    pub kill_at: Option<Instant>,
 }
 
 impl Server {
@@ -51,7 +53,13 @@ impl Server {
         let (input, output, error) = (io::stdin(), io::stdout(), io::stderr());
         let fds = [input.as_fd(), output.as_fd(), error.as_fd(), theirs.as_fd()];
         let pid = program.spawn(&fds, || prepare(config))?;
-        Ok(Self { pid, socket: Some(ours), outbox: Outbox::default(), started: Instant::now() })
+        Ok(Self {
+            pid,
+            socket: Some(ours),
+            outbox: Outbox::default(),
+            started: Instant::now(),
+            kill_at: None,
+        })
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
