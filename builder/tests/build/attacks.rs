@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use builder::layer::{self, Part};
 use builder::tree::Tree;
-use builder::zip::{ArchiveLimits, Refusal, vet};
+use builder::zip::{ArchiveLimits, Inflater, Kind, Refusal, vet};
+use proptest::prelude::*;
 
 use crate::archive::{Item, deflate, zip};
 
@@ -241,4 +242,34 @@ fn sentences_are_for_users() {
     assert!(said(b"hello").starts_with("the archive is not a zip: "));
     assert_eq!(said(&[0x1f, 0x8b, 8, 0]), "the archive is not a zip: it looks like gzip (a .tar.gz?)");
     assert_eq!(said(&named("../x")), "\"../x\": the path leaves the archive");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) })]
+
+    /// A changed byte anywhere never panics, and never changes a file unnoticed.
+    #[test]
+    fn changed_bytes_are_refused_or_harmless(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let text = b"hello hello hello hello";
+        let mut archive = zip(&[a(), a().described(true).with(|i| i.name = b"d/b".to_vec()), Item::link("d/l", "b")]);
+        for (at, byte) in changes {
+            let at = at.index(archive.len());
+            archive[at] = byte;
+        }
+        if let Some(cut) = cut {
+            archive.truncate(cut.index(archive.len()));
+        }
+        let limits = ArchiveLimits::default();
+        if check(&archive, &limits).is_ok() {
+            for entry in vet(&archive, &limits).unwrap().entries {
+                if let Kind::File { data, .. } = entry.kind {
+                    let bytes = data.read(&entry.path, &mut Inflater::new()).unwrap();
+                    prop_assert!(bytes == text || bytes == b"b", "{}: {bytes:?}", entry.path);
+                }
+            }
+        }
+    }
 }
