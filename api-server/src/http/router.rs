@@ -9,7 +9,6 @@ use super::{functions, missing, namespaces, registry, request_id, runtimes, toke
 use crate::AppState;
 
 /// The routes of the API, the registry namespaces and the archives. What it does not know is answered 404 in JSON.
-#[must_use]
 pub fn router(state: AppState) -> Router {
     let region = Router::new()
         .route("/namespaces", get(namespaces::list).post(namespaces::create))

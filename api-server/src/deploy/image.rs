@@ -1,0 +1,117 @@
+//! The image's steps: the archive is read, becomes an image, goes to the registry.
+
+use std::{collections::BTreeMap, fs, sync::Arc};
+
+use builder::{BuildRequest, Built};
+use contract::runtime::Runtime;
+use oci::{Digest, Reference};
+
+use super::{Platform, compile::SandboxCompile, effect::effect, job::Failure};
+use crate::store::deploys::Deploy;
+
+/// Reads the archive as it was when the deploy was asked for, and checks that it still is.
+pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<Vec<u8>, Failure> {
+    let path = platform.archives.path(&deploy.archive.key);
+    let expected = deploy.archive.digest.clone();
+    blocking(move || {
+        let bytes = fs::read(&path)
+            .map_err(|error| Failure::because(format!("the uploaded archive can't be read: {error}")))?;
+        let found = Digest::of(&bytes);
+        if found.as_str() != expected && found.hex() != expected {
+            return Err(Failure::because("the uploaded archive was damaged on disk; upload it again"));
+        }
+        Ok(bytes)
+    })
+    .await
+}
+
+/// Makes the image; the error is the builder's own sentence.
+pub(super) async fn build(
+    platform: &Platform,
+    deploy: &Deploy,
+    archive: Option<Vec<u8>>,
+) -> Result<Built, Failure> {
+    let archive = archive.ok_or_else(|| Failure::because("the archive was not fetched"))?;
+    let runtime = Runtime::from_name(&deploy.config.runtime)
+        .ok_or_else(|| Failure::because(format!("the runtime {} is not known", deploy.config.runtime)))?;
+    let base = platform.bases.get(runtime.base()).map(Arc::clone).ok_or_else(|| {
+        Failure::because(format!(
+            "this server has no base image for {runtime}; its operator makes one with: zipship images build {runtime}"
+        ))
+    })?;
+    let compile = SandboxCompile::new(platform, &deploy.id);
+    let (handler, limits) = (deploy.config.handler.clone(), platform.archive_limits);
+    let labels = BTreeMap::from([
+        ("zipship.function.id".to_owned(), deploy.function_id.clone()),
+        ("zipship.archive.digest".to_owned(), deploy.archive.digest.clone()),
+    ]);
+    let built = blocking(move || {
+        builder::build(&BuildRequest {
+            archive: &archive,
+            runtime,
+            handler: &handler,
+            base: &base,
+            limits,
+            compile: Some(&compile),
+            labels: &labels,
+        })
+        .map_err(Failure::because)
+    })
+    .await?;
+    for warning in &built.report.warnings {
+        tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.function_id, "{warning}");
+    }
+    Ok(built)
+}
+
+/// Pushes the image by its digest; tags come when the revision has a version. Answers the digest.
+pub(super) async fn push(
+    platform: &Platform,
+    deploy: &Deploy,
+    built: Option<Built>,
+) -> Result<String, Failure> {
+    let image = built.ok_or_else(|| Failure::because("the image was not built"))?.image;
+    let reference = reference(platform, deploy).with_digest(image.digest());
+    let pushed = effect("image.push", platform.registry.push_over(&image, &reference, Some("latest")))
+        .await
+        .map_err(|error| Failure::because(format!("the image could not be pushed: {error}")))?;
+    tracing::info!(
+        deploy.id = %deploy.id, build.digest = %pushed.digest, requests = pushed.requests,
+        uploaded_bytes = pushed.uploaded_bytes, mounted = pushed.mounted, "image pushed"
+    );
+    Ok(pushed.digest.to_string())
+}
+
+/// Gives the pushed image a tag.
+pub(super) async fn tag(platform: &Platform, deploy: &Deploy, tag: &str) -> Result<(), Failure> {
+    let digest = pushed_digest(deploy)?;
+    let reference = reference(platform, deploy).with_digest(digest);
+    effect("image.tag", platform.registry.tag(&reference, tag))
+        .await
+        .map(|_| ())
+        .map_err(|error| Failure::because(format!("the image could not be tagged {tag}: {error}")))
+}
+
+/// Digest of the image as the journal has it.
+pub(super) fn pushed_digest(deploy: &Deploy) -> Result<Digest, Failure> {
+    let digest = deploy.image_digest.as_deref().ok_or_else(|| Failure::because("the image was not pushed"))?;
+    Digest::parse(digest).map_err(|error| Failure::because(format!("the journal's image digest: {error}")))
+}
+
+fn reference(platform: &Platform, deploy: &Deploy) -> Reference {
+    Reference {
+        registry: platform.registry_host.clone(),
+        repository: deploy.repository.clone(),
+        tag: None,
+        digest: None,
+    }
+}
+
+/// Runs CPU-bound or blocking work away from the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Failure::because(format!("the build stopped unexpectedly: {error}"))))
+}

@@ -1,0 +1,138 @@
+//! One deploy, from its claim to its end: [`walk`] is the whole flow.
+
+use std::{sync::Arc, time::Duration};
+
+use contract::api::{FunctionStatus, Privacy};
+use gateway::RouteState;
+
+use super::{LEASE, Platform, image, switch, verify};
+use crate::store::{
+    Revision, StoreError,
+    deploys::{Deploy, DeployState},
+};
+
+/// Why a deploy ends without being ready.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The function's owner can read and mend it; the text is `error_message`.
+    #[error("{0}")]
+    Cause(String),
+    /// The journal: a newer deploy took over, or the database fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Failure {
+    /// A failure with these words.
+    pub(super) fn because(cause: impl std::fmt::Display) -> Self {
+        Self::Cause(cause.to_string())
+    }
+}
+
+/// Runs a claimed deploy to its end, and writes the end down.
+pub(super) async fn run(platform: &Platform, deploy: Deploy) {
+    platform.gateway.set_route(&deploy.function_id, RouteState::Deploying);
+    // Whichever comes first: the end of the walk, or the loss of the lease (a newer deploy took over). Dropping
+    // the walk is safe anywhere: every step may be repeated, and the gateway is told below.
+    let walked = tokio::select! {
+        walked = walk(platform, deploy.clone()) => walked,
+        lost = hold_lease(platform, &deploy) => Err(Failure::Store(lost)),
+    };
+    match walked {
+        Ok(()) => tracing::info!(deploy.id = %deploy.id, function.id = %deploy.function_id, "deploy is ready"),
+        Err(Failure::Store(error @ StoreError::Stale { .. })) => {
+            tracing::info!(deploy.id = %deploy.id, function.id = %deploy.function_id, %error, "deploy was superseded");
+        }
+        // The row keeps its state; when its lease has run out it is claimed again.
+        Err(Failure::Store(error)) => tracing::error!(deploy.id = %deploy.id, %error, "deploy was interrupted"),
+        Err(Failure::Cause(cause)) => fail(platform, &deploy, &cause).await,
+    }
+    verify::forget_unless_live(platform, &deploy).await;
+}
+
+/// fetching → building → pushing → verifying → switching; between two steps, one write of the journal.
+async fn walk(platform: &Platform, mut deploy: Deploy) -> Result<(), Failure> {
+    let mut archive = None;
+    let mut built = None;
+    let mut revision = None;
+    loop {
+        let started = tokio::time::Instant::now();
+        let step = deploy.state;
+        let mut digest = None;
+        match step {
+            DeployState::Queued => {}
+            DeployState::Fetching => archive = Some(image::fetch(platform, &deploy).await?),
+            DeployState::Building => built = Some(image::build(platform, &deploy, archive.take()).await?),
+            DeployState::Pushing => digest = Some(image::push(platform, &deploy, built.take()).await?),
+            DeployState::Verifying => revision = Some(verify::verify(platform, &deploy).await?),
+            DeployState::Switching => switch::switch(platform, &deploy, revision.take()).await?,
+            DeployState::Ready | DeployState::Error => return Ok(()),
+        }
+        tracing::info!(
+            deploy.id = %deploy.id, function.id = %deploy.function_id, step = step.name(),
+            duration_ms = millis(started.elapsed()), "deploy step done"
+        );
+        match step.next() {
+            None | Some(DeployState::Ready) => return Ok(()),
+            Some(next) => deploy = platform.store.step_deploy(&deploy, next, digest.as_deref(), LEASE).await?,
+        }
+    }
+}
+
+/// Renews the lease until it is lost.
+async fn hold_lease(platform: &Platform, deploy: &Deploy) -> StoreError {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        if let Err(error) = platform.store.renew_lease(deploy, LEASE).await {
+            return error;
+        }
+    }
+}
+
+async fn fail(platform: &Platform, deploy: &Deploy, cause: &str) {
+    tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.function_id, cause, "deploy failed");
+    let failed = RouteState::DeployFailed { message: "the last deploy of this function failed".to_owned() };
+    platform.gateway.set_route(&deploy.function_id, failed);
+    if let Err(error) = platform.store.deploy_failed(deploy, cause).await {
+        tracing::warn!(deploy.id = %deploy.id, %error, "the end of a deploy could not be written");
+    }
+}
+
+/// What callers of a function get that has no live revision.
+pub(super) fn route_without_revision(status: FunctionStatus, deploying: bool) -> RouteState {
+    match status {
+        _ if deploying => RouteState::Deploying,
+        FunctionStatus::Error => {
+            RouteState::DeployFailed { message: "the last deploy of this function failed".to_owned() }
+        }
+        FunctionStatus::Locked => RouteState::Locked,
+        _ => RouteState::NeverDeployed,
+    }
+}
+
+/// A revision as the gateway knows it.
+pub(super) fn routed(revision: &Revision) -> gateway::Revision {
+    let config = &revision.config;
+    gateway::Revision {
+        id: revision.id.clone(),
+        function_id: revision.function_id.clone(),
+        version: revision.version,
+        image_digest: revision.image_digest.clone(),
+        public: config.privacy != Privacy::Private,
+        timeout: Duration::from_millis(config.timeout_ms),
+        memory_mb: config.memory_mb,
+        min_scale: config.min_scale,
+        max_scale: config.max_scale,
+        max_concurrency: config.max_concurrency,
+    }
+}
+
+/// Whole milliseconds, for logs.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The revision of a deploy as the gateway knows it.
+pub(super) fn routed_arc(revision: &Revision) -> Arc<gateway::Revision> {
+    Arc::new(routed(revision))
+}

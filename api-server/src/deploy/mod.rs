@@ -1,0 +1,62 @@
+//! A deploy: from the journal's row to an endpoint that answers with the new code.
+//!
+//! ```text
+//!  POST deploy ─▶ queued ─▶ fetching ─▶ building ─▶ pushing ─▶ verifying ─▶ switching ─▶ ready
+//!   (journal)      queue     image       image       image      verify       switch       │
+//!                              └──────────┴───────────┴───────────┴────────────┴──────▶ error
+//! ```
+//!
+//! The states and their arrows are the journal's ([`crate::store::deploys`]); [`job`] walks them, one file a step.
+//! Each step is idempotent by content: an archive by its key, layers and images by digest, a revision by its
+//! deploy. Killed at any point, the next start claims the deploy again and repeats the step whose effects were
+//! lost. Until `switching` the old revision serves; `ready` is written only after the probe came back through
+//! the public path with the new revision's name.
+
+mod compile;
+pub mod effect;
+mod image;
+mod job;
+mod queue;
+mod switch;
+mod verify;
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+
+use builder::base::Base;
+use gateway::Gateway;
+use runner::Backend;
+
+use crate::{archives, instances::LocalInstances, store::Store};
+
+pub use queue::Deployer;
+
+/// How long a claim is good for; it is renewed while the job goes on.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// What deploys work with.
+pub struct Platform {
+    /// The journal.
+    pub store: Store,
+    /// Uploaded archives.
+    pub archives: archives::Disk,
+    /// Limits of archives.
+    pub archive_limits: builder::zip::ArchiveLimits,
+    /// The base images by name.
+    pub bases: HashMap<String, Arc<Base>>,
+    /// Pushes to the registry.
+    pub registry: oci::client::Client,
+    /// `host:port` of the registry.
+    pub registry_host: String,
+    /// Makes sandboxes, also for the Go compiler.
+    pub backend: Arc<dyn Backend>,
+    /// Starts what was built.
+    pub instances: LocalInstances,
+    /// Serves it.
+    pub gateway: Arc<Gateway>,
+    /// Where compile jobs have their files, `builds/` of the server's directory.
+    pub builds: PathBuf,
+    /// Sends the probe.
+    pub http: reqwest::Client,
+    /// `http://host:port` of the public listener, as this machine reaches it.
+    pub public_path: String,
+}

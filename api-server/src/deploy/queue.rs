@@ -1,0 +1,113 @@
+//! Who takes deploys from the journal: woken by a request, and by a sweep that finds what a lost wake-up missed.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use gateway::RouteState;
+use tokio::sync::{Notify, Semaphore};
+
+use super::{LEASE, Platform, job};
+use crate::{
+    Deployments,
+    store::{StoreError, new_id},
+};
+
+/// Deploys of different functions at once: builds are CPU-bound.
+const AT_ONCE: usize = 2;
+/// A poke may be lost with the process that got it; the sweep finds the row.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Runs the deploys of the journal. Cheap to clone.
+#[derive(Clone)]
+pub struct Deployer {
+    platform: Arc<Platform>,
+    wake: Arc<Notify>,
+}
+
+impl Deployer {
+    /// Over a platform; nothing happens until [`Deployer::run`].
+    #[must_use]
+    pub fn new(platform: Platform) -> Self {
+        Self { platform: Arc::new(platform), wake: Arc::new(Notify::new()) }
+    }
+
+    /// Claims and runs deploys, forever. Dropping it leaves them for the next start.
+    pub async fn run(self) {
+        let owner = new_id();
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match self.platform.store.claim_deploy(&owner, LEASE).await {
+                Ok(Some(deploy)) => {
+                    let platform = Arc::clone(&self.platform);
+                    let wake = Arc::clone(&self.wake);
+                    tokio::spawn(async move {
+                        job::run(&platform, deploy).await;
+                        drop(place);
+                        // A newer deploy of this function may have waited for this one.
+                        wake.notify_one();
+                    });
+                }
+                Ok(None) => {
+                    drop(place);
+                    // Cancel-safe: a permit of `notify_one` stays until it is taken.
+                    let _ = tokio::time::timeout(SWEEP, self.wake.notified()).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the journal of deploys could not be read");
+                    tokio::time::sleep(SWEEP).await;
+                }
+            }
+        }
+    }
+
+    /// For the start: frees the leases of a server that is gone, routes what is live, and tells the gateway about
+    /// functions that have nothing live.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn restore(&self) -> Result<(), StoreError> {
+        let platform = &self.platform;
+        platform.store.release_leases().await?;
+        let unfinished = platform.store.unfinished_deploys().await?;
+        for function in platform.store.all_functions().await? {
+            let deploying = unfinished.iter().any(|deploy| deploy.function_id == function.id);
+            platform.gateway.set_route(&function.id, job::route_without_revision(function.status, deploying));
+        }
+        for revision in platform.store.live_revisions().await? {
+            platform.gateway.restore(Arc::new(job::routed(&revision)));
+        }
+        Ok(())
+    }
+}
+
+impl Deployments for Deployer {
+    fn poke(&self) {
+        self.wake.notify_one();
+    }
+
+    fn rescaled(&self, function_id: &str) {
+        let platform = Arc::clone(&self.platform);
+        let function_id = function_id.to_owned();
+        tokio::spawn(async move {
+            match platform.store.live_revisions().await {
+                Ok(revisions) => {
+                    if let Some(revision) = revisions.iter().find(|one| one.function_id == function_id) {
+                        platform.gateway.restore(Arc::new(job::routed(revision)));
+                    }
+                }
+                Err(error) => tracing::error!(function.id = %function_id, %error, "a new scale was not applied"),
+            }
+        });
+    }
+
+    fn removed(&self, function_id: &str) -> BoxFuture<'static, ()> {
+        let gateway = Arc::clone(&self.platform.gateway);
+        let function_id = function_id.to_owned();
+        Box::pin(async move { gateway.remove(&function_id).await })
+    }
+
+    fn deploying(&self, function_id: &str) {
+        self.platform.gateway.set_route(function_id, RouteState::Deploying);
+    }
+}

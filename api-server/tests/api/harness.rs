@@ -1,0 +1,224 @@
+//! The nouns of the tests: a server, its callers, their answers.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use api_server::{
+    AppState, Config, Deployments,
+    archives::{Disk, Presigner},
+    http::router,
+    secrets::{MasterKey, Sealer},
+    store::{Bootstrap, Store, new_id},
+};
+use axum::{Router, body::Body};
+use futures_util::future::BoxFuture;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// Counts what the API tells whoever runs deploys.
+#[derive(Default)]
+pub(crate) struct Calls {
+    pub(crate) pokes: AtomicUsize,
+    pub(crate) rescales: AtomicUsize,
+    pub(crate) removals: AtomicUsize,
+}
+
+impl Deployments for Calls {
+    fn poke(&self) {
+        self.pokes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn rescaled(&self, _: &str) {
+        self.rescales.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn removed(&self, _: &str) -> BoxFuture<'static, ()> {
+        self.removals.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async {})
+    }
+}
+
+pub(crate) struct Server {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) state: AppState,
+    pub(crate) calls: Arc<Calls>,
+    router: Router,
+}
+
+/// Who asks.
+#[derive(Clone)]
+pub(crate) struct Client {
+    router: Router,
+    pub(crate) key: Option<String>,
+    pub(crate) organization_id: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: String,
+    pub(crate) body: Value,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config::new(directory.path().to_owned());
+        let master = MasterKey::load_or_create(&config.key_file()).unwrap();
+        let store = Store::open(&config.database(), Sealer::new(&master)).await.unwrap();
+        let archives = Disk::open(&config.archives()).unwrap();
+        let calls = Arc::new(Calls::default());
+        let state = AppState::new(config, store, archives, Presigner::new(&master), calls.clone());
+        let router = router(state.clone());
+        Self { directory, state, calls, router }
+    }
+
+    /// Another organization's caller at each call.
+    pub(crate) async fn client(&self) -> Client {
+        let first = Bootstrap { organization_id: new_id(), key: new_id() };
+        self.state.store.create_organization(&first).await.unwrap();
+        Client { router: self.router.clone(), key: Some(first.key), organization_id: first.organization_id }
+    }
+
+    pub(crate) fn stranger(&self) -> Client {
+        Client { router: self.router.clone(), key: None, organization_id: String::new() }
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.directory.path()
+    }
+}
+
+impl Client {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        assert!(parts.headers.contains_key("x-request-id"));
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        let content_type = parts.headers.get("content-type").map(|v| v.to_str().unwrap().to_owned());
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if !parts.status.is_success() {
+            assert_ne!(body["message"].as_str().unwrap_or_default(), "", "{:?}: {bytes:?}", parts.status);
+        }
+        Answer { status: parts.status, content_type: content_type.unwrap_or_default(), body, bytes }
+    }
+
+    /// A call below the region, with the content type that curl's `-d` sends.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        let uri = format!("/functions/v1alpha2/regions/fr-par/{path}");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(uri)
+            .header("host", "api.test:8080")
+            .header("content-type", "application/x-www-form-urlencoded");
+        if let Some(key) = &self.key {
+            request = request.header("x-auth-token", key);
+        }
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, Body::empty()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call("POST", path, body.to_string()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call("PATCH", path, body.to_string()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.call("DELETE", path, Body::empty()).await
+    }
+
+    /// Id of a new namespace that is `ready`.
+    pub(crate) async fn namespace(&self, name: &str) -> String {
+        let id = self.post("namespaces", json!({"name": name})).await.id();
+        eventually(async || {
+            (self.get(&format!("namespaces/{id}")).await.body["status"] == "ready").then_some(())
+        })
+        .await;
+        id
+    }
+
+    /// Id of a new node function.
+    pub(crate) async fn function(&self, namespace_id: &str, name: &str) -> String {
+        let body = json!({"name": name, "namespace_id": namespace_id, "runtime": "node10"});
+        self.post("functions", body).await.id()
+    }
+
+    /// Uploads bytes as the function's archive.
+    pub(crate) async fn upload(&self, function_id: &str, archive: &[u8]) {
+        let url = self.upload_url(function_id, archive.len()).await;
+        assert_eq!(self.put(&url, archive.to_vec(), Some(archive.len())).await.status, 200);
+    }
+
+    /// Path and query of a presigned URL.
+    pub(crate) async fn upload_url(&self, function_id: &str, bytes: usize) -> String {
+        let answer = self.get(&format!("functions/{function_id}/upload-url?content_length={bytes}")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        path_of(answer.body["url"].as_str().unwrap())
+    }
+
+    /// PUT without a key.
+    pub(crate) async fn put(&self, url: &str, body: impl Into<Body>, length: Option<usize>) -> Answer {
+        let mut request = Request::put(url).header("content-type", "application/octet-stream");
+        if let Some(length) = length {
+            request = request.header("content-length", length);
+        }
+        self.send(request.body(body.into()).unwrap()).await
+    }
+}
+
+impl Answer {
+    pub(crate) fn id(&self) -> String {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Asserts status, type and, where there are details, the argument's name.
+    pub(crate) fn assert_error(&self, status: u16, kind: &str) -> &Self {
+        assert_eq!((self.status.as_u16(), self.body["type"].as_str()), (status, Some(kind)), "{self:?}");
+        assert!(self.content_type.starts_with("application/json"), "{self:?}");
+        self
+    }
+
+    pub(crate) fn assert_argument(&self, name: &str, reason: &str) -> &Self {
+        self.assert_error(400, "invalid_arguments");
+        let details = self.body["details"].as_array().unwrap();
+        assert!(
+            details.iter().any(|detail| detail["argument_name"] == name && detail["reason"] == reason),
+            "{name} {reason}: {self:?}"
+        );
+        self
+    }
+}
+
+/// What follows scheme and host.
+pub(crate) fn path_of(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap();
+    rest[rest.find('/').unwrap()..].to_owned()
+}
+
+/// Asks again until there is an answer, 20 s at most.
+pub(crate) async fn eventually<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "it never came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,12 @@
+//! The API called in process: router, store and archives are real, in a temporary directory.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod access;
+mod deploys;
+mod functions;
+mod harness;
+mod namespaces;
+mod registry;
+mod tokens;
+mod tutorial;
+mod uploads;
