@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode};
+use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use libtest_mimic::Failed;
@@ -24,6 +24,27 @@ pub(crate) struct World {
     directory: tempfile::TempDir,
 }
 
+/// An outer process; a test that fails takes it along.
+pub(crate) struct Outer(Child);
+
+impl Outer {
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub(crate) fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        self.0.wait()
+    }
+}
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        // Ended already, in a test that went well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl World {
     pub(crate) fn new() -> Result<Self, Failed> {
         if !rustix::process::geteuid().is_root() {
@@ -38,8 +59,9 @@ impl World {
         self.directory.path().join("data")
     }
 
-    pub(crate) fn serve(&self, scenario: &str) -> std::io::Result<Child> {
-        Command::new(std::env::current_exe()?).arg("serve").arg(self.data()).arg(scenario).spawn()
+    pub(crate) fn serve(&self, scenario: &str) -> std::io::Result<Outer> {
+        let executable = std::env::current_exe()?;
+        Ok(Outer(Command::new(executable).arg("serve").arg(self.data()).arg(scenario).spawn()?))
     }
 
     /// After the end: no mount, no control group, no file but layers and the lock.

@@ -1,7 +1,6 @@
 //! Deaths: of the server, of the launcher, of the outer process; and the ordinary end.
 
 use std::fs;
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -9,7 +8,7 @@ use runner::Backend;
 use runner::local::Client;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::fixture::{Outcome, Server, World, read_line, require};
+use crate::fixture::{Outcome, Outer, Server, World, read_line, require};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -67,11 +66,12 @@ fn dies(victim: Victim) -> Result<(), Failed> {
     let world = World::new()?;
     let mut outer = world.serve("life_forever")?;
     wait_until("the instance runs", || world.data().join("server/up").exists())?;
-    let processes = descendants(outer.id());
     let command = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    if !processes.iter().any(|pid| command(pid).contains("987654")) {
-        return Err(format!("the instance is not among {processes:?}").into());
-    }
+    // A process has no command line in the middle of an exec: look again.
+    wait_until("the instance is seen", || {
+        descendants(outer.id()).iter().any(|pid| command(pid).contains("987654"))
+    })?;
+    let processes = descendants(outer.id());
     let target = match victim {
         Victim::Outer => outer.id(),
         Victim::Launcher => children(outer.id())[0],
@@ -124,7 +124,7 @@ fn privileges() -> Result<(), Failed> {
     Ok(())
 }
 
-fn end(outer: &mut Child) -> Result<(), Failed> {
+fn end(outer: &mut Outer) -> Result<(), Failed> {
     signal(outer.id(), Signal::TERM)?;
     let status = outer.wait()?;
     if status.success() { Ok(()) } else { Err(format!("it ended with {status}").into()) }
