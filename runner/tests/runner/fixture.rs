@@ -103,16 +103,14 @@ pub(crate) fn cgroups(data: &Path) -> Vec<PathBuf> {
 /// `serve DATA SCENARIO`: the outer process.
 pub(crate) fn serve(arguments: &[String]) -> ExitCode {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let goroot = Command::new("go").args(["env", "GOROOT"]).output().ok();
-    let goroot = goroot.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     let config = LauncherConfig {
         data_dir: PathBuf::from(&arguments[0]),
         uid: SERVER_USER,
         gid: SERVER_USER,
         server: vec!["server".to_owned(), arguments[0].clone(), arguments[1].clone()],
         runtime: PathBuf::from("runc"),
-        go_toolchain: goroot.filter(|root| !root.is_empty()).map(PathBuf::from),
-        go_cache: None,
+        go_toolchain: go_env("GOROOT"),
+        go_cache: go_env("GOCACHE").filter(|cache| cache.is_dir()),
         shutdown: Duration::from_secs(5),
     };
     match life::serve(config) {
@@ -122,6 +120,12 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn go_env(name: &str) -> Option<PathBuf> {
+    let output = Command::new("go").args(["env", name]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(PathBuf::from(text.trim())).filter(|path| path.is_absolute())
 }
 
 /// `server DATA SCENARIO`: the unprivileged server.
