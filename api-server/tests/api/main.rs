@@ -5,6 +5,8 @@ mod access;
 mod deploys;
 mod functions;
 mod harness;
+mod killpoints;
+mod locked;
 mod namespaces;
 mod registry;
 mod tokens;

@@ -1,17 +1,18 @@
 //! Functions. A function is `created`, by a deploy `pending` and then `ready` or `error`, then `deleting`, then gone.
 
+mod rows;
+
 use contract::api::{FunctionStatus, NamespaceStatus, OrderBy, Page, Privacy};
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{
     Archive, Store, StoreError, deploys, namespaces, now_ms,
-    row::{count, name_of, named, optional_unsigned, signed, unsigned},
+    row::{count, name_of, signed},
 };
-use crate::secrets::{Place, Sealer, SecretMap};
+use crate::secrets::SecretMap;
 
-const SELECT: &str = "SELECT f.*, n.organization_id, n.region, r.slug
-    FROM functions f JOIN namespaces n ON n.id = f.namespace_id
-    JOIN registry_namespaces r ON r.id = n.registry_namespace_id";
+use rows::{SELECT, read, set_fields};
+pub(super) use rows::{mark_deleting, require, writable};
 
 /// A function as stored, its own variables opened.
 #[derive(Debug, Clone)]
@@ -364,107 +365,4 @@ impl Store {
         .await?;
         rows.iter().map(|row| row.try_get("id").map_err(StoreError::from)).collect()
     }
-}
-
-/// The organization's function of this id, on any connection.
-pub(super) async fn require(
-    connection: &mut AnyConnection,
-    sealer: &Sealer,
-    organization_id: &str,
-    region: &str,
-    id: &str,
-) -> Result<FunctionRow, StoreError> {
-    let sql = format!("{SELECT} WHERE f.id = $1 AND n.organization_id = $2 AND n.region = $3");
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(id.to_owned())
-        .bind(organization_id.to_owned())
-        .bind(region.to_owned())
-        .fetch_optional(connection)
-        .await?
-        .ok_or_else(|| StoreError::missing("function", id))?;
-    read(&row, sealer)
-}
-
-/// `deleting`, and no deploy of it goes on.
-pub(super) async fn mark_deleting(tx: &mut AnyConnection, id: &str) -> Result<(), StoreError> {
-    deploys::end_unfinished(tx, id, "the function was deleted", deploys::Spare::None).await?;
-    sqlx::query("UPDATE functions SET state = 'deleting', updated = $1 WHERE id = $2")
-        .bind(now_ms())
-        .bind(id.to_owned())
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-pub(super) fn writable(row: &FunctionRow) -> Result<(), StoreError> {
-    match row.state {
-        FunctionStatus::Locked => Err(StoreError::Locked { resource: "function", id: row.id.clone() }),
-        FunctionStatus::Deleting => Err(StoreError::Transient {
-            resource: "function",
-            id: row.id.clone(),
-            state: name_of(&row.state),
-        }),
-        _ => Ok(()),
-    }
-}
-
-async fn set_fields(
-    tx: &mut AnyConnection,
-    sealer: &Sealer,
-    id: &str,
-    fields: &FunctionUpdate,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE functions SET description = $1, environment = $2, runtime = $3, handler = $4, memory_mb = $5,
-            timeout_ms = $6, min_scale = $7, max_scale = $8, max_concurrency = $9, privacy = $10, updated = $11
-         WHERE id = $12",
-    )
-    .bind(fields.description.clone())
-    .bind(sealer.seal_map(place(id), &fields.environment))
-    .bind(fields.runtime.clone())
-    .bind(fields.handler.clone())
-    .bind(i64::from(fields.memory_mb))
-    .bind(signed(fields.timeout_ms))
-    .bind(i64::from(fields.min_scale))
-    .bind(i64::from(fields.max_scale))
-    .bind(fields.max_concurrency.map(i64::from))
-    .bind(name_of(&fields.privacy))
-    .bind(now_ms())
-    .bind(id.to_owned())
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-fn read(row: &AnyRow, sealer: &Sealer) -> Result<FunctionRow, StoreError> {
-    let id: String = row.try_get("id")?;
-    let sealed: Vec<u8> = row.try_get("environment")?;
-    Ok(FunctionRow {
-        environment: sealer.open_map(place(&id), &sealed)?,
-        id,
-        namespace_id: row.try_get("namespace_id")?,
-        organization_id: row.try_get("organization_id")?,
-        region: row.try_get("region")?,
-        slug: row.try_get("slug")?,
-        name: row.try_get("name")?,
-        description: row.try_get("description")?,
-        state: named(row, "state")?,
-        error_message: row.try_get("error_message")?,
-        runtime: row.try_get("runtime")?,
-        handler: row.try_get("handler")?,
-        memory_mb: unsigned(row, "memory_mb")?,
-        timeout_ms: unsigned(row, "timeout_ms")?,
-        min_scale: unsigned(row, "min_scale")?,
-        max_scale: unsigned(row, "max_scale")?,
-        max_concurrency: optional_unsigned(row, "max_concurrency")?,
-        privacy: named(row, "privacy")?,
-        archive: Archive::of_row(row)?,
-        live_revision: row.try_get("live_revision")?,
-        last_version: unsigned(row, "last_version")?,
-        created: row.try_get("created")?,
-    })
-}
-
-fn place(id: &str) -> Place<'_> {
-    Place { table: "functions", column: "environment", row: id }
 }
