@@ -1,5 +1,6 @@
 //! The frame around each request. It runs in a task of its own, so a caller that goes away does not stop a write
-//! between its commit and what must follow; a panic is answered 500. Every answer carries `X-Request-Id`: the caller's when it is well-formed, else our own. Log lines carry it too.
+//! between its commit and what must follow; a panic is answered 500. Every answer carries `X-Request-Id`: the
+//! caller's when it is well-formed, else our own. Log lines carry it too.
 
 use axum::{
     extract::Request,
