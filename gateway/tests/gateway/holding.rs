@@ -10,7 +10,8 @@ use crate::world::{World, revision};
 #[tokio::test]
 async fn addresses_without_a_function_are_told_apart() {
     let world = World::new(|_| {});
-    let of = |answer: crate::world::Answer| (answer.status, answer.trouble(), answer.header("retry-after") != "");
+    let of =
+        |answer: crate::world::Answer| (answer.status, answer.trouble(), answer.header("retry-after") != "");
     assert_eq!(of(world.get("/").await), (404, "not_found".into(), false));
     world.route(RouteState::NeverDeployed);
     assert_eq!(of(world.get("/").await), (404, "not_found".into(), false));
@@ -46,7 +47,8 @@ async fn a_request_is_held_while_its_instance_starts_and_told_what_that_took() {
         assert_eq!(names, ["queue", "start", "create", "handler"], "{timing}");
     }
     assert_eq!(world.get("/").await.header("server-timing"), "", "a warm one has nothing to tell");
-    assert_eq!(world.fake.seen.lock().unwrap().first_answers, world.started());
+    let first_answers = world.fake.seen.lock().unwrap().first_answers.clone();
+    assert_eq!(first_answers, world.started(), "told once");
 }
 
 #[tokio::test]
@@ -182,7 +184,10 @@ async fn shutdown_finishes_what_runs_and_refuses_what_waits() {
     world.until("it runs", |world| world.fake.asked().len() == 1).await;
     let waiting = world.spawn("/");
     world.until("it waits", |world| world.waiting() == 1).await;
-    let ending = { let world = Arc::clone(&world); tokio::spawn(async move { world.gateway.shutdown(Duration::from_secs(10)).await }) };
+    let ending = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.gateway.shutdown(Duration::from_secs(10)).await })
+    };
     assert_eq!(waiting.await.unwrap().trouble(), "shutting_down");
     assert!(world.stopped().is_empty());
     world.fake.gate.add_permits(1);

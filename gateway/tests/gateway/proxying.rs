@@ -26,14 +26,17 @@ async fn an_instance_sees_the_request_as_it_was_but_for_what_the_gateway_says() 
     assert_eq!(lines.next(), Some("/a%20b?x=1&x=2&y="));
     let mut headers: Vec<_> = lines.collect();
     headers.sort_unstable();
-    assert_eq!(headers, [
-        "host: example.org",
-        "x-forwarded-for: 127.0.0.1",
-        "x-forwarded-host: example.org",
-        &format!("x-forwarded-prefix: /f/{}", crate::world::FUNCTION),
-        "x-forwarded-proto: http",
-        "x-request-id: mine",
-    ]);
+    assert_eq!(
+        headers,
+        [
+            "host: example.org",
+            "x-forwarded-for: 127.0.0.1",
+            "x-forwarded-host: example.org",
+            &format!("x-forwarded-prefix: /f/{}", crate::world::FUNCTION),
+            "x-forwarded-proto: http",
+            "x-request-id: mine",
+        ]
+    );
     assert_eq!(answer.header("x-request-id"), "mine");
 }
 
@@ -59,9 +62,8 @@ async fn a_caller_sees_the_answer_without_what_is_not_for_it() {
 async fn a_probe_is_let_through_with_its_nonce_alone_and_says_who_answered() {
     let world = World::serving(revision("r1"));
     world.gateway.expect_probe(crate::world::FUNCTION, "nonce");
-    let probe = |nonce: &str| {
-        World::request("/").header("x-zipship-probe", nonce).body(Full::default()).unwrap()
-    };
+    let probe =
+        |nonce: &str| World::request("/").header("x-zipship-probe", nonce).body(Full::default()).unwrap();
     let answer = world.ask(probe("nonce")).await;
     assert_eq!(answer.status, 204);
     assert_eq!(answer.header("x-zipship-revision"), "r1");
@@ -131,7 +133,10 @@ async fn a_body_is_not_read_before_there_is_a_slot_and_then_streamed() {
     });
     let request = Request::post(format!("/f/{}/upload", crate::world::FUNCTION)).header("host", "h");
     let request = request.body(StreamBody::new(Box::pin(frames))).unwrap();
-    let answer = { let world = Arc::clone(&world); tokio::spawn(async move { world.send(request).await }) };
+    let answer = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.send(request).await })
+    };
     sender.send(Ok(Frame::data(Bytes::from_static(b"1234")))).await.unwrap();
     world.until("it waits", |world| world.waiting() == 1).await;
     assert_eq!(sender.capacity(), 0, "nothing was read");
@@ -177,7 +182,10 @@ async fn an_instance_out_of_memory_is_507_with_the_limit() {
 
 #[tokio::test]
 async fn a_request_of_which_nothing_was_written_goes_to_another_instance() {
-    let world = World::new(|config| config.backoff_first = Duration::from_millis(10));
+    let world = World::new(|config| {
+        config.backoff_first = Duration::from_millis(10);
+        config.keep_alive = Duration::ZERO;
+    });
     world.gateway.restore(Arc::new(revision("r1")));
     assert_eq!(world.get("/").await.status, 200);
     // It dies while idle and nobody has reported it yet.

@@ -68,7 +68,12 @@ impl Fake {
         self.directory.path().join(instance)
     }
 
-    async fn serve(self: Arc<Self>, revision: Arc<Revision>, instance: String, mut alive: watch::Receiver<bool>) {
+    async fn serve(
+        self: Arc<Self>,
+        revision: Arc<Revision>,
+        instance: String,
+        mut alive: watch::Receiver<bool>,
+    ) {
         let listener = UnixListener::bind(self.socket(&instance)).unwrap();
         loop {
             let stream = tokio::select! {
@@ -81,8 +86,8 @@ impl Fake {
                 let service = service_fn(move |request: Request<Incoming>| {
                     handlers::handle(Arc::clone(&fake), Arc::clone(&revision), instance.clone(), request)
                 });
-                let connection =
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
                 tokio::select! {
                     _ = connection => {}
                     _ = dead.wait_for(|alive| !alive) => {}
