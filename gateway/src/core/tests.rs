@@ -284,10 +284,9 @@ impl World {
 
     fn goes_live(&mut self, number: u8, known: bool) {
         let id = revision(number).id.clone();
-        if known && !self.closed && self.live.as_ref() != Some(&id) {
-            if let Some(old) = self.live.replace(id) {
-                self.retire(&old);
-            }
+        let changes = known && !self.closed && self.live.as_ref() != Some(&id);
+        if changes && let Some(old) = self.live.replace(id) {
+            self.retire(&old);
         }
     }
 

@@ -10,8 +10,9 @@ use crate::world::{World, revision};
 #[tokio::test]
 async fn addresses_without_a_function_are_told_apart() {
     let world = World::new(|_| {});
-    let of =
-        |answer: crate::world::Answer| (answer.status, answer.trouble(), answer.header("retry-after") != "");
+    let of = |answer: crate::world::Answer| {
+        (answer.status, answer.trouble(), !answer.header("retry-after").is_empty())
+    };
     assert_eq!(of(world.get("/").await), (404, "not_found".into(), false));
     world.route(RouteState::NeverDeployed);
     assert_eq!(of(world.get("/").await), (404, "not_found".into(), false));
