@@ -53,7 +53,7 @@ impl Config {
     /// The file in which the first API key is kept for the operator.
     #[must_use]
     pub fn first_key_file(&self) -> PathBuf {
-        self.data.join("first-key.json")
+        self.data.join("credentials.json")
     }
 
     /// Where uploaded archives lie.

@@ -2,11 +2,14 @@
 
 pub mod archives;
 pub mod config;
+pub mod deploy;
 pub mod http;
+pub mod instances;
 pub mod killpoint;
 pub mod registry_access;
 pub mod removal;
 pub mod secrets;
+pub mod serve;
 pub mod slug;
 pub mod state;
 pub mod store;

@@ -1,6 +1,7 @@
 //! `zipship`: the command line.
 
 mod commands;
+mod log;
 
 use std::process::ExitCode;
 
@@ -18,14 +19,21 @@ struct Arguments {
 enum Command {
     /// Base images of the runtimes: build, list, update.
     Images(commands::images::Images),
+    /// Runs everything on this machine: API, registry, builds, gateway, functions. Needs root.
+    Serve(commands::serve::Serve),
+    /// The unprivileged part of `serve`, which starts it.
+    #[command(hide = true)]
+    Server(commands::serve::Serve),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Images(images) => commands::images::run(&images),
+        Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
+        Command::Serve(serve) => commands::serve::run(serve),
+        Command::Server(serve) => commands::server::run(serve),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -34,7 +34,8 @@ impl SandboxCompile {
     /// For one deploy; its files go below the platform's `builds/` and are removed afterwards.
     pub(super) fn new(platform: &Platform, deploy_id: &str) -> Self {
         // An attempt that was cut off may still own the deploy's folder: never the same one twice.
-        let folder = platform.builds.join(format!("{}-{}", &deploy_id[..8.min(deploy_id.len())], &new_id()[..8]));
+        let folder =
+            platform.builds.join(format!("{}-{}", &deploy_id[..8.min(deploy_id.len())], &new_id()[..8]));
         Self { backend: Arc::clone(&platform.backend), folder, runtime: Handle::current() }
     }
 

@@ -5,8 +5,15 @@ use std::future::Future;
 use crate::killpoint;
 
 /// Every outside effect there is; the end-to-end tests kill the server at each.
-pub const EFFECTS: &[&str] =
-    &["compile.run", "image.push", "image.tag", "layers.unpack", "instance.start", "route.switch", "route.probe"];
+pub const EFFECTS: &[&str] = &[
+    "compile.run",
+    "image.push",
+    "image.tag",
+    "layers.unpack",
+    "instance.start",
+    "route.switch",
+    "route.probe",
+];
 
 /// Runs an effect of [`EFFECTS`] between its kill points `<name>.before` and `<name>.after`.
 pub(super) async fn effect<T>(name: &'static str, work: impl Future<Output = T>) -> T {

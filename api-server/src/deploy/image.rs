@@ -94,7 +94,8 @@ pub(super) async fn tag(platform: &Platform, deploy: &Deploy, tag: &str) -> Resu
 
 /// Digest of the image as the journal has it.
 pub(super) fn pushed_digest(deploy: &Deploy) -> Result<Digest, Failure> {
-    let digest = deploy.image_digest.as_deref().ok_or_else(|| Failure::because("the image was not pushed"))?;
+    let digest =
+        deploy.image_digest.as_deref().ok_or_else(|| Failure::because("the image was not pushed"))?;
     Digest::parse(digest).map_err(|error| Failure::because(format!("the journal's image digest: {error}")))
 }
 

@@ -1,6 +1,9 @@
 //! One deploy, from its claim to its end: [`walk`] is the whole flow.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use contract::api::{FunctionStatus, Privacy};
 use gateway::RouteState;
@@ -34,24 +37,33 @@ pub(super) async fn run(platform: &Platform, deploy: Deploy) {
     platform.gateway.set_route(&deploy.function_id, RouteState::Deploying);
     // Whichever comes first: the end of the walk, or the loss of the lease (a newer deploy took over). Dropping
     // the walk is safe anywhere: every step may be repeated, and the gateway is told below.
+    let made = OnceLock::new();
     let walked = tokio::select! {
-        walked = walk(platform, deploy.clone()) => walked,
+        walked = walk(platform, deploy.clone(), &made) => walked,
         lost = hold_lease(platform, &deploy) => Err(Failure::Store(lost)),
     };
     match walked {
-        Ok(()) => tracing::info!(deploy.id = %deploy.id, function.id = %deploy.function_id, "deploy is ready"),
+        Ok(()) => {
+            tracing::info!(deploy.id = %deploy.id, function.id = %deploy.function_id, "deploy is ready")
+        }
         Err(Failure::Store(error @ StoreError::Stale { .. })) => {
             tracing::info!(deploy.id = %deploy.id, function.id = %deploy.function_id, %error, "deploy was superseded");
         }
         // The row keeps its state; when its lease has run out it is claimed again.
-        Err(Failure::Store(error)) => tracing::error!(deploy.id = %deploy.id, %error, "deploy was interrupted"),
+        Err(Failure::Store(error)) => {
+            tracing::error!(deploy.id = %deploy.id, %error, "deploy was interrupted")
+        }
         Err(Failure::Cause(cause)) => fail(platform, &deploy, &cause).await,
     }
-    verify::forget_unless_live(platform, &deploy).await;
+    platform.gateway.forget_probe(&deploy.function_id, &deploy.nonce);
+    if let Some(revision) = made.get() {
+        // Without effect when it serves.
+        platform.gateway.discard(revision);
+    }
 }
 
 /// fetching → building → pushing → verifying → switching; between two steps, one write of the journal.
-async fn walk(platform: &Platform, mut deploy: Deploy) -> Result<(), Failure> {
+async fn walk(platform: &Platform, mut deploy: Deploy, made: &OnceLock<String>) -> Result<(), Failure> {
     let mut archive = None;
     let mut built = None;
     let mut revision = None;
@@ -64,7 +76,7 @@ async fn walk(platform: &Platform, mut deploy: Deploy) -> Result<(), Failure> {
             DeployState::Fetching => archive = Some(image::fetch(platform, &deploy).await?),
             DeployState::Building => built = Some(image::build(platform, &deploy, archive.take()).await?),
             DeployState::Pushing => digest = Some(image::push(platform, &deploy, built.take()).await?),
-            DeployState::Verifying => revision = Some(verify::verify(platform, &deploy).await?),
+            DeployState::Verifying => revision = Some(verify::verify(platform, &deploy, made).await?),
             DeployState::Switching => switch::switch(platform, &deploy, revision.take()).await?,
             DeployState::Ready | DeployState::Error => return Ok(()),
         }
@@ -74,7 +86,9 @@ async fn walk(platform: &Platform, mut deploy: Deploy) -> Result<(), Failure> {
         );
         match step.next() {
             None | Some(DeployState::Ready) => return Ok(()),
-            Some(next) => deploy = platform.store.step_deploy(&deploy, next, digest.as_deref(), LEASE).await?,
+            Some(next) => {
+                deploy = platform.store.step_deploy(&deploy, next, digest.as_deref(), LEASE).await?
+            }
         }
     }
 }

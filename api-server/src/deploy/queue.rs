@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use gateway::RouteState;
 use tokio::sync::{Notify, Semaphore};
 
 use super::{LEASE, Platform, job};
@@ -72,7 +71,7 @@ impl Deployer {
         let unfinished = platform.store.unfinished_deploys().await?;
         for function in platform.store.all_functions().await? {
             let deploying = unfinished.iter().any(|deploy| deploy.function_id == function.id);
-            platform.gateway.set_route(&function.id, job::route_without_revision(function.status, deploying));
+            platform.gateway.set_route(&function.id, job::route_without_revision(function.state, deploying));
         }
         for revision in platform.store.live_revisions().await? {
             platform.gateway.restore(Arc::new(job::routed(&revision)));
@@ -96,7 +95,9 @@ impl Deployments for Deployer {
                         platform.gateway.restore(Arc::new(job::routed(revision)));
                     }
                 }
-                Err(error) => tracing::error!(function.id = %function_id, %error, "a new scale was not applied"),
+                Err(error) => {
+                    tracing::error!(function.id = %function_id, %error, "a new scale was not applied")
+                }
             }
         });
     }
@@ -105,9 +106,5 @@ impl Deployments for Deployer {
         let gateway = Arc::clone(&self.platform.gateway);
         let function_id = function_id.to_owned();
         Box::pin(async move { gateway.remove(&function_id).await })
-    }
-
-    fn deploying(&self, function_id: &str) {
-        self.platform.gateway.set_route(function_id, RouteState::Deploying);
     }
 }

@@ -19,7 +19,9 @@ pub(super) async fn switch(
 ) -> Result<(), Failure> {
     let revision = revision.ok_or_else(|| Failure::because("the revision was not verified"))?;
     platform.gateway.expect_probe(&deploy.function_id, &deploy.nonce);
-    effect("route.switch", async { platform.gateway.switch(&revision.id) }).await.map_err(Failure::because)?;
+    effect("route.switch", async { platform.gateway.switch(&revision.id) })
+        .await
+        .map_err(Failure::because)?;
     let proved = prove(platform, deploy, &revision).await;
     platform.gateway.forget_probe(&deploy.function_id, &deploy.nonce);
     if let Err(failure) = proved {
@@ -51,7 +53,8 @@ async fn probe(platform: &Platform, deploy: &Deploy, revision: &Revision) -> Res
     let url = format!("{}/f/{}/", platform.public_path, deploy.function_id);
     let request = platform.http.get(url).header(X_ZIPSHIP_PROBE, &deploy.nonce).timeout(PROBE_LIMIT);
     let response = request.send().await.map_err(|error| error.to_string())?;
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let header =
+        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
     if response.status() != StatusCode::NO_CONTENT {
         return Err(format!("status {}", response.status()));
     }

@@ -20,6 +20,7 @@ pub struct Bootstrap {
     /// UUID v4.
     pub organization_id: String,
     /// UUID v4, the value of `X-Auth-Token`. Stored nowhere but in the first key's file.
+    #[serde(rename = "api_key")]
     pub key: String,
 }
 

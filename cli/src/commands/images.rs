@@ -1,6 +1,6 @@
 //! `zipship images build | list | update`: the runtimes' base images.
 
-mod defaults;
+pub(crate) mod defaults;
 mod progress;
 
 use std::path::{Path, PathBuf};

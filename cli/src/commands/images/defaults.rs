@@ -17,7 +17,7 @@ pub(super) fn cache() -> PathBuf {
 }
 
 /// Where base images are kept.
-pub(super) fn images() -> PathBuf {
+pub(crate) fn images() -> PathBuf {
     cache().join("images")
 }
 

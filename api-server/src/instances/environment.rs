@@ -1,0 +1,93 @@
+//! The environment of an instance: the user's variables, and over them the platform's.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    api::Privacy,
+    environment::{
+        SCW_APPLICATION_ID, SCW_APPLICATION_MEMORY, SCW_APPLICATION_NAME, SCW_APPLICATION_VERSION,
+        SCW_HANDLER, SCW_MAX_CONCURRENCY, SCW_NAMESPACE_ID, SCW_PUBLIC, SCW_PUBLIC_KEY, SCW_TIMEOUT_MS,
+    },
+    instance::Control,
+};
+
+use crate::store::Launch;
+
+/// The control document of an instance of this revision.
+pub(super) fn control(launch: &Launch) -> Control {
+    let (revision, config) = (&launch.revision, &launch.revision.config);
+    let public = config.privacy != Privacy::Private;
+    let platform = [
+        (SCW_PUBLIC, public.to_string()),
+        (SCW_PUBLIC_KEY, launch.public_key.clone()),
+        (SCW_NAMESPACE_ID, launch.namespace_id.clone()),
+        (SCW_APPLICATION_ID, revision.function_id.clone()),
+        (SCW_HANDLER, config.handler.clone()),
+        (SCW_APPLICATION_NAME, config.name.clone()),
+        (SCW_APPLICATION_MEMORY, config.memory_mb.to_string()),
+        (SCW_APPLICATION_VERSION, revision.version.to_string()),
+        (SCW_TIMEOUT_MS, config.timeout_ms.to_string()),
+    ];
+    let concurrency = config.max_concurrency.map(|most| (SCW_MAX_CONCURRENCY, most.to_string()));
+    let mut environment: BTreeMap<String, String> = launch.environment.expose().clone();
+    environment.extend(platform.into_iter().chain(concurrency).map(|(name, value)| (name.to_owned(), value)));
+    Control { environment }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        secrets::SecretMap,
+        store::{Revision, deploys::FunctionConfig},
+    };
+
+    #[test]
+    fn the_platforms_variables_win_over_the_users() {
+        let config = FunctionConfig {
+            name: "hello".into(),
+            namespace_id: "n".into(),
+            runtime: "node10".into(),
+            handler: "handler.handle".into(),
+            memory_mb: 128,
+            timeout_ms: 5000,
+            min_scale: 0,
+            max_scale: 20,
+            max_concurrency: Some(3),
+            privacy: Privacy::Private,
+        };
+        let revision = Revision {
+            id: "r".into(),
+            function_id: "f".into(),
+            version: 7,
+            config,
+            image_reference: "ns/hello".into(),
+            image_digest: "sha256:00".into(),
+            created: 0,
+        };
+        let user =
+            BTreeMap::from([("A".to_owned(), "1".to_owned()), ("SCW_PUBLIC".to_owned(), "true".to_owned())]);
+        let launch = Launch {
+            revision,
+            environment: SecretMap::from(user),
+            namespace_id: "n".into(),
+            public_key: "PEM".into(),
+        };
+        let environment = control(&launch).environment;
+        let expected = [
+            ("A", "1"),
+            ("SCW_APPLICATION_ID", "f"),
+            ("SCW_APPLICATION_MEMORY", "128"),
+            ("SCW_APPLICATION_NAME", "hello"),
+            ("SCW_APPLICATION_VERSION", "7"),
+            ("SCW_HANDLER", "handler.handle"),
+            ("SCW_MAX_CONCURRENCY", "3"),
+            ("SCW_NAMESPACE_ID", "n"),
+            ("SCW_PUBLIC", "false"),
+            ("SCW_PUBLIC_KEY", "PEM"),
+            ("SCW_TIMEOUT_MS", "5000"),
+        ];
+        let found: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,136 @@
+//! Instances of revisions on this machine: what the gateway asks for, done with the runner, the registry and the
+//! store. [`start`] is the flow of one start.
+//!
+//! The listening socket and all pipes are made here, by the unprivileged server; the runner passes them on. The
+//! environment travels in memory, over the control descriptor, and is in no file and no image.
+
+mod environment;
+mod image;
+mod logs;
+mod start;
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use contract::limits::cpu_of_memory;
+use gateway::{BoxFuture, Instances, Revision, StartFailure, StartFailureKind, StartedInstance};
+use runner::{Backend, Exited};
+use tokio::sync::oneshot;
+
+use crate::store::Store;
+
+/// What a stopped instance has to finish.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Starts and stops instances. Cheap to clone.
+#[derive(Clone)]
+pub struct LocalInstances(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    registry: registry::store::Disk,
+    backend: Arc<dyn Backend>,
+    run: PathBuf,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// Starts that wait for their ready line: told when the instance ends before it.
+    starting: HashMap<String, oneshot::Sender<Exited>>,
+    /// CPU that an instance gets after its first answer, in thousandths of a core.
+    cpu: HashMap<String, u32>,
+    /// Diff ids that the runner has unpacked.
+    unpacked: HashSet<String>,
+}
+
+impl LocalInstances {
+    /// `run` is where sockets are made: `run/` of the server's directory.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        registry: registry::store::Disk,
+        backend: Arc<dyn Backend>,
+        run: PathBuf,
+    ) -> Self {
+        Self(Arc::new(Inner { store, registry, backend, run, known: Mutex::default() }))
+    }
+
+    /// Unpacks the layers of an image that the registry has. What is unpacked already costs nothing.
+    ///
+    /// # Errors
+    /// [`StartFailure`] with the cause.
+    pub async fn unpack(&self, repository: &str, digest: &str) -> Result<(), StartFailure> {
+        let found = image::find(&self.0, repository, digest).await?;
+        image::unpack(&self.0, &found).await
+    }
+
+    /// An instance has ended: whoever waits for its ready line is told.
+    pub fn exited(&self, exited: &Exited) {
+        let waiting = {
+            let mut known = self.0.known();
+            known.cpu.remove(&exited.instance);
+            known.starting.remove(&exited.instance)
+        };
+        if let Some(waiting) = waiting {
+            // The start may have been given up.
+            let _ = waiting.send(exited.clone());
+        }
+    }
+}
+
+impl Inner {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn socket(&self, instance: &str) -> PathBuf {
+        self.run.join(format!("{instance}.sock"))
+    }
+}
+
+impl Instances for LocalInstances {
+    fn start(
+        &self,
+        revision: Arc<Revision>,
+        instance: String,
+    ) -> BoxFuture<'static, Result<StartedInstance, StartFailure>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { start::start(&inner, &revision, &instance).await })
+    }
+
+    fn stop(&self, instance: String) -> BoxFuture<'static, ()> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            if let Err(error) = inner.backend.stop(&instance, GRACE).await {
+                tracing::warn!(instance.id = %instance, %error, "an instance could not be stopped");
+            }
+            inner.known().starting.remove(&instance);
+            // It never had one when its start failed early.
+            let _ = tokio::fs::remove_file(inner.socket(&instance)).await;
+        })
+    }
+
+    fn first_answer(&self, instance: &str) {
+        let Some(millicores) = self.0.known().cpu.remove(instance) else { return };
+        let (inner, instance) = (Arc::clone(&self.0), instance.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = inner.backend.limit_cpu(&instance, millicores).await {
+                tracing::warn!(instance.id = %instance, %error, "the CPU limit could not be written");
+            }
+        });
+    }
+}
+
+/// Thousandths of a core for a memory limit; the API lets no other limits in than those of the table.
+fn millicores(memory_mb: u32) -> u32 {
+    cpu_of_memory(memory_mb).unwrap_or(memory_mb * 560 / 1024)
+}
+
+fn platform(message: impl std::fmt::Display) -> StartFailure {
+    StartFailure { message: message.to_string(), kind: StartFailureKind::Platform }
+}

@@ -1,0 +1,174 @@
+//! The server process: everything behind the one listener. [`run`] is its life.
+
+mod bases;
+mod listener;
+
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use builder::zip::ArchiveLimits;
+use gateway::{Gateway, GatewayConfig};
+use registry::Registry;
+use runner::Backend;
+use tokio::net::TcpListener;
+
+use crate::{
+    AppState, Config, Deployments,
+    archives::{self, Presigner},
+    deploy::{Deployer, Platform},
+    http,
+    instances::LocalInstances,
+    registry_access::RegistryAccess,
+    removal,
+    secrets::{MasterKey, Sealer},
+    store::{Bootstrap, Store},
+};
+
+/// Longest time that the end of the server takes.
+const SHUTDOWN: Duration = Duration::from_secs(12);
+
+/// What the server is told at its start.
+pub struct ServeConfig {
+    /// The API's part; `listen` may have port 0.
+    pub config: Config,
+    /// Where the base images lie (made by `zipship images build`), readable by this process.
+    pub images: PathBuf,
+    /// The gateway's part.
+    pub gateway: GatewayConfig,
+}
+
+/// What is told once the server answers.
+#[derive(Debug)]
+pub struct Announcement {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The first organization and key, at the very first start.
+    pub first: Option<Bootstrap>,
+    /// Runtimes that have a base image.
+    pub runtimes: Vec<String>,
+}
+
+/// Why the server could not start or went down.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Something that has no better name: what was tried, and why it failed.
+    #[error("{0}: {1}")]
+    Failed(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Names what failed.
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    what: &'static str,
+) -> impl FnOnce(E) -> ServeError {
+    move |error| ServeError::Failed(what, error.into())
+}
+
+/// Serves until `stop` resolves, then ends in order: no new requests, running ones finish, instances stop.
+///
+/// # Errors
+/// [`ServeError`] when it could not start.
+pub async fn run(
+    serve: ServeConfig,
+    backend: Arc<dyn Backend>,
+    announce: impl FnOnce(Announcement),
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let ServeConfig { mut config, images, gateway: gateway_config } = serve;
+    let (run, builds) = (config.data.join("run"), config.data.join("builds"));
+    empty(&run).and_then(|()| empty(&builds)).map_err(failed("the data directory"))?;
+    let master = MasterKey::load_or_create(&config.key_file()).map_err(failed("the key file"))?;
+    let store =
+        Store::open(&config.database(), Sealer::new(&master)).await.map_err(failed("the database"))?;
+    let first = store.bootstrap(&config.first_key_file()).await.map_err(failed("the first API key"))?;
+    let archives = archives::Disk::open(&config.archives()).map_err(failed("the archives"))?;
+    let blobs = registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;
+    let access = Arc::new(RegistryAccess::new(store.clone()));
+    let socket = TcpListener::bind(config.listen).await.map_err(failed("the listening address"))?;
+    config.listen = socket.local_addr().map_err(failed("the listening address"))?;
+    let own = own_address(config.listen);
+
+    let instances = LocalInstances::new(store.clone(), blobs.clone(), Arc::clone(&backend), run);
+    let gateway = Gateway::new(gateway_config, Arc::new(instances.clone()));
+    tokio::spawn(tell_exits(Arc::clone(&backend), instances.clone(), Arc::clone(&gateway)));
+    let registry_client = registry_client(&access)?;
+    let bases = bases::load(&images).map_err(failed("the base images"))?;
+    let runtimes = bases.keys().cloned().collect();
+    let deployer = Deployer::new(Platform {
+        store: store.clone(),
+        archives: archives.clone(),
+        archive_limits: ArchiveLimits::default(),
+        bases: bases.clone(),
+        registry: registry_client,
+        registry_host: own.to_string(),
+        backend,
+        instances,
+        gateway: Arc::clone(&gateway),
+        builds,
+        http: reqwest::Client::builder().no_proxy().build().map_err(failed("the probe's client"))?,
+        public_path: format!("http://{own}"),
+    });
+    let deployments: Arc<dyn Deployments> = Arc::new(deployer.clone());
+    let state = AppState::new(config.clone(), store.clone(), archives, Presigner::new(&master), deployments);
+    let router =
+        http::router(state.clone()).merge(registry::router(Registry::new(blobs, Arc::clone(&access) as _)));
+
+    deployer.restore().await.map_err(failed("what was deployed"))?;
+    let listening = listener::listen(socket, router, Arc::clone(&gateway));
+    let client = self::registry_client(&access)?;
+    bases::publish(&bases, &client, &own.to_string()).await.map_err(failed("the base images"))?;
+    removal::resume(&state).await.map_err(failed("what was being deleted"))?;
+    let deploys = tokio::spawn(deployer.run());
+    announce(Announcement { address: config.listen, first, runtimes });
+
+    stop.await;
+    tracing::info!("stopping");
+    deploys.abort();
+    let (_, left) = tokio::join!(listening.stop(SHUTDOWN), gateway.shutdown(SHUTDOWN));
+    if let Err(left) = left {
+        tracing::warn!(?left, "instances were left to the launcher");
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// Ends of instances go to whoever waits for their start, and to the gateway.
+async fn tell_exits(backend: Arc<dyn Backend>, instances: LocalInstances, gateway: Arc<Gateway>) {
+    let mut exits = backend.exits();
+    while let Some(exited) = exits.recv().await {
+        instances.exited(&exited);
+        let cause = match (exited.code, exited.signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "unknown".to_owned(),
+        };
+        gateway.instance_exited(&exited.instance, &cause, exited.out_of_memory);
+    }
+}
+
+fn registry_client(access: &RegistryAccess) -> Result<oci::client::Client, ServeError> {
+    let (user, password) = access.service_credential();
+    oci::client::Client::new(oci::client::Options {
+        credentials: oci::client::Credentials::Basic { user: user.to_owned(), password: password.to_owned() },
+        plain_http: true,
+        ..oci::client::Options::default()
+    })
+    .map_err(failed("the registry's client"))
+}
+
+/// How this process reaches its own listener.
+fn own_address(listen: SocketAddr) -> SocketAddr {
+    match listen {
+        SocketAddr::V4(address) if address.ip().is_unspecified() => ([127, 0, 0, 1], address.port()).into(),
+        SocketAddr::V6(address) if address.ip().is_unspecified() => {
+            (std::net::Ipv6Addr::LOCALHOST, address.port()).into()
+        }
+        address => address,
+    }
+}
+
+/// An empty directory: what a server that is gone left in it is of no use.
+fn empty(directory: &std::path::Path) -> std::io::Result<()> {
+    if directory.exists() {
+        std::fs::remove_dir_all(directory)?;
+    }
+    std::fs::create_dir_all(directory)
+}
