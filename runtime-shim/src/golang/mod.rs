@@ -32,13 +32,11 @@ pub(crate) async fn start(launcher: &Launcher, logs: &Logs) -> Result<Running, S
         exit = child.exited() => Err(died_early(exit, logs)),
     };
     match link {
-        Ok(detect::Form::Lambda) => {
-            Ok(Running { link: Link::Lambda(api), max_concurrency: LAMBDA_CONCURRENCY, child })
-        }
+        Ok(detect::Form::Lambda) => Ok(Running::new(Link::Lambda(api), LAMBDA_CONCURRENCY, child)),
         Ok(detect::Form::Http) => {
             let form = HttpForm::new(upstream, launcher.function.clone());
             let max_concurrency = launcher.max_concurrency.unwrap_or(HTTP_CONCURRENCY);
-            Ok(Running { link: Link::Http(form), max_concurrency, child })
+            Ok(Running::new(Link::Http(form), max_concurrency, child))
         }
         Err(failure) => {
             child.kill();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -103,13 +103,6 @@ impl Child {
     /// not given to another process while a member lives, and we are the reaper of the leader.
     pub(crate) fn kill(&self) {
         self.signal_group(Signal::KILL);
-    }
-
-    /// Sends a signal to the process alone, if it lives.
-    pub(crate) fn signal(&self, signal: Signal) {
-        if self.exit.borrow().is_none() {
-            let _ = kill_process(self.pid, signal);
-        }
     }
 
     fn signal_group(&self, signal: Signal) {

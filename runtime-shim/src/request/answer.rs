@@ -93,7 +93,11 @@ impl Refusal {
     /// What is worth a log line: the handler's mistakes, which its author has to find.
     pub(crate) fn log_line(&self) -> Option<String> {
         let message = self.message.as_deref().unwrap_or_default();
-        self.kind.starts_with("Runtime.").then(|| format!("{}: {message}", self.error_type))
+        if !self.kind.starts_with("Runtime.") {
+            return None;
+        }
+        let named = message.starts_with(&self.error_type);
+        Some(if named { message.to_owned() } else { format!("{}: {message}", self.error_type) })
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod process;
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -139,10 +140,35 @@ impl Worker {
             return drop(sender.send(result));
         }
         drop(sender.send(Err(Refusal::timed_out(call.timeout))));
+        self.suspect(&running);
         running.link.cancel(ticket, Ending::TimedOut);
-        if timeout(COMEBACK, reply).await.is_err() {
-            running.link.forget(ticket);
-            self.replace_if_current(&running);
+        let came_back = timeout(COMEBACK, reply).await.is_ok();
+        running.link.forget(ticket);
+        self.decide(&running, came_back);
+        drop(call.slot);
+    }
+
+    /// Holds new requests back, so that none is lost in a process that may be stuck.
+    fn suspect(&self, running: &Arc<Running>) {
+        running.suspects.fetch_add(1, Ordering::Relaxed);
+        if !running.is_over.load(Ordering::Relaxed) {
+            self.state.send_replace(State::Starting);
+        }
+    }
+
+    /// Serves from the process again when its last suspect came back, or has it replaced.
+    fn decide(&self, running: &Arc<Running>, came_back: bool) {
+        let others = running.suspects.fetch_sub(1, Ordering::Relaxed) - 1;
+        if running.is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        if !came_back {
+            running.is_over.store(true, Ordering::Relaxed);
+            let line = "the handler did not let go after its timeout: the worker is replaced";
+            self.logs.platform(Level::Warn, line);
+            self.replace.notify_one();
+        } else if others == 0 {
+            self.state.send_replace(State::Ready(running.clone()));
         }
     }
 
@@ -157,17 +183,6 @@ impl Worker {
             }
         };
         tokio::time::timeout_at(deadline, wait).await.unwrap_or_else(|_| Err(not_started()))
-    }
-
-    fn replace_if_current(&self, running: &Arc<Running>) {
-        if matches!(&*self.state.borrow(), State::Ready(current) if Arc::ptr_eq(current, running)) {
-            self.logs.platform(
-                Level::Warn,
-                "the handler did not let go after its timeout: the worker is replaced",
-            );
-            self.state.send_replace(State::Starting);
-            self.replace.notify_one();
-        }
     }
 }
 
@@ -201,6 +216,7 @@ async fn supervise(worker: Arc<Worker>, launcher: Launcher, verdict: oneshot::Se
         // Cancellation: `ended` only observes; a notification that is not taken stays stored.
         tokio::select! {
             how = running.ended() => {
+                running.is_over.store(true, Ordering::Relaxed);
                 worker.state.send_replace(State::Starting);
                 if !*worker.stopping.borrow() {
                     worker.logs.platform(Level::Error, &how);

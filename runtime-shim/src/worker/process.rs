@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use contract::runtime::Language;
@@ -78,9 +79,17 @@ pub(crate) struct Running {
     pub(crate) link: Link,
     pub(crate) max_concurrency: u32,
     pub(crate) child: Child,
+    /// Requests whose time was up and that have not let go yet: new ones wait until it is known whether they do.
+    pub(super) suspects: AtomicUsize,
+    /// Dead or replaced; it is never served from again.
+    pub(super) is_over: AtomicBool,
 }
 
 impl Running {
+    pub(crate) fn new(link: Link, max_concurrency: u32, child: Child) -> Self {
+        Self { link, max_concurrency, child, suspects: AtomicUsize::new(0), is_over: AtomicBool::new(false) }
+    }
+
     /// Resolves when the process is gone, with how it went. One that closed its socket is killed.
     pub(crate) async fn ended(&self) -> String {
         // Cancellation: both only observe.
@@ -205,7 +214,7 @@ impl Launcher {
             },
             max_concurrency,
         });
-        let running = Running { link: Link::Frames(channel), max_concurrency, child };
+        let running = Running::new(Link::Frames(channel), max_concurrency, child);
         // Cancellation: whichever comes first decides, the others are not needed any more.
         tokio::select! {
             said = specialised => match said {
