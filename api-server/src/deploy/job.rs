@@ -5,10 +5,14 @@ use std::{
     time::Duration,
 };
 
-use contract::api::{FunctionStatus, Privacy};
+use contract::api::Privacy;
 use gateway::RouteState;
 
-use super::{LEASE, Platform, image, switch, verify};
+use super::{
+    LEASE, Platform, image,
+    routes::{self, Routes},
+    switch, verify,
+};
 use crate::store::{
     Revision, StoreError,
     deploys::{Deploy, DeployState},
@@ -33,8 +37,8 @@ impl Failure {
 }
 
 /// Runs a claimed deploy to its end, and writes the end down.
-pub(super) async fn run(platform: &Platform, deploy: Deploy) {
-    platform.gateway.set_route(&deploy.function_id, RouteState::Deploying);
+pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
+    routes.set(&deploy.function_id, RouteState::Deploying);
     // Whichever comes first: the end of the walk, or the loss of the lease (a newer deploy took over). Dropping
     // the walk is safe anywhere: every step may be repeated, and the gateway is told below.
     let made = OnceLock::new();
@@ -53,13 +57,14 @@ pub(super) async fn run(platform: &Platform, deploy: Deploy) {
         Err(Failure::Store(error)) => {
             tracing::error!(deploy.id = %deploy.id, %error, "deploy was interrupted")
         }
-        Err(Failure::Cause(cause)) => fail(platform, &deploy, &cause).await,
+        Err(Failure::Cause(cause)) => fail(platform, routes, &deploy, &cause).await,
     }
     platform.gateway.forget_probe(&deploy.function_id, &deploy.nonce);
     if let Some(revision) = made.get() {
         // Without effect when it serves.
         platform.gateway.discard(revision);
     }
+    routes.clear_removed(&deploy.function_id).await;
 }
 
 /// fetching → building → pushing → verifying → switching; between two steps, one write of the journal.
@@ -103,31 +108,20 @@ async fn hold_lease(platform: &Platform, deploy: &Deploy) -> StoreError {
     }
 }
 
-async fn fail(platform: &Platform, deploy: &Deploy, cause: &str) {
+async fn fail(platform: &Platform, routes: &Routes, deploy: &Deploy, cause: &str) {
     tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.function_id, cause, "deploy failed");
-    let failed = RouteState::DeployFailed { message: "the last deploy of this function failed".to_owned() };
-    platform.gateway.set_route(&deploy.function_id, failed);
-    if let Err(error) = platform.store.deploy_failed(deploy, cause).await {
-        tracing::warn!(deploy.id = %deploy.id, %error, "the end of a deploy could not be written");
-    }
-}
-
-/// What callers of a function get that has no live revision.
-pub(super) fn route_without_revision(status: FunctionStatus, deploying: bool) -> RouteState {
-    match status {
-        _ if deploying => RouteState::Deploying,
-        FunctionStatus::Error => {
-            RouteState::DeployFailed { message: "the last deploy of this function failed".to_owned() }
+    match platform.store.deploy_failed(deploy, cause).await {
+        Ok(()) => routes.set(&deploy.function_id, routes::failed()),
+        Err(error) => {
+            tracing::warn!(deploy.id = %deploy.id, %error, "the end of a deploy could not be written");
         }
-        FunctionStatus::Locked => RouteState::Locked,
-        _ => RouteState::NeverDeployed,
     }
 }
 
 /// A revision as the gateway knows it.
-pub(super) fn routed(revision: &Revision) -> gateway::Revision {
+pub(super) fn routed(revision: &Revision) -> Arc<gateway::Revision> {
     let config = &revision.config;
-    gateway::Revision {
+    Arc::new(gateway::Revision {
         id: revision.id.clone(),
         function_id: revision.function_id.clone(),
         version: revision.version,
@@ -138,15 +132,10 @@ pub(super) fn routed(revision: &Revision) -> gateway::Revision {
         min_scale: config.min_scale,
         max_scale: config.max_scale,
         max_concurrency: config.max_concurrency,
-    }
+    })
 }
 
 /// Whole milliseconds, for logs.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The revision of a deploy as the gateway knows it.
-pub(super) fn routed_arc(revision: &Revision) -> Arc<gateway::Revision> {
-    Arc::new(routed(revision))
 }

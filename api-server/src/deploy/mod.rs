@@ -17,6 +17,7 @@ pub mod effect;
 mod image;
 mod job;
 mod queue;
+mod routes;
 mod switch;
 mod verify;
 

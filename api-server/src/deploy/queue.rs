@@ -3,12 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use gateway::RouteState;
 use tokio::sync::{Notify, Semaphore};
 
-use super::{LEASE, Platform, job};
+use super::{
+    LEASE, Platform, job,
+    routes::{self, Routes},
+};
 use crate::{
     Deployments,
-    store::{StoreError, new_id},
+    store::{StoreError, deploys::DeployState, new_id},
 };
 
 /// Deploys of different functions at once: builds are CPU-bound.
@@ -20,6 +24,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Deployer {
     platform: Arc<Platform>,
+    routes: Arc<Routes>,
     wake: Arc<Notify>,
 }
 
@@ -27,7 +32,8 @@ impl Deployer {
     /// Over a platform; nothing happens until [`Deployer::run`].
     #[must_use]
     pub fn new(platform: Platform) -> Self {
-        Self { platform: Arc::new(platform), wake: Arc::new(Notify::new()) }
+        let routes = Arc::new(Routes::new(Arc::clone(&platform.gateway)));
+        Self { platform: Arc::new(platform), routes, wake: Arc::new(Notify::new()) }
     }
 
     /// Claims and runs deploys, forever. Dropping it leaves them for the next start.
@@ -35,13 +41,17 @@ impl Deployer {
         let owner = new_id();
         let places = Arc::new(Semaphore::new(AT_ONCE));
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            self.tell_queued().await;
+            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                self.rest().await;
+                continue;
+            };
             match self.platform.store.claim_deploy(&owner, LEASE).await {
                 Ok(Some(deploy)) => {
                     let platform = Arc::clone(&self.platform);
-                    let wake = Arc::clone(&self.wake);
+                    let (routes, wake) = (Arc::clone(&self.routes), Arc::clone(&self.wake));
                     tokio::spawn(async move {
-                        job::run(&platform, deploy).await;
+                        job::run(&platform, &routes, deploy).await;
                         drop(place);
                         // A newer deploy of this function may have waited for this one.
                         wake.notify_one();
@@ -49,14 +59,28 @@ impl Deployer {
                 }
                 Ok(None) => {
                     drop(place);
-                    // Cancel-safe: a permit of `notify_one` stays until it is taken.
-                    let _ = tokio::time::timeout(SWEEP, self.wake.notified()).await;
+                    self.rest().await;
                 }
                 Err(error) => {
                     tracing::error!(%error, "the journal of deploys could not be read");
                     tokio::time::sleep(SWEEP).await;
                 }
             }
+        }
+    }
+
+    /// Until a deploy was requested or has ended, or the next sweep. Cancel-safe: a permit of `notify_one` stays
+    /// until it is taken.
+    async fn rest(&self) {
+        let _ = tokio::time::timeout(SWEEP, self.wake.notified()).await;
+    }
+
+    /// Deploys that wait for a place: callers are told that one is coming. Only this loop claims deploys, so none
+    /// of these can end meanwhile.
+    async fn tell_queued(&self) {
+        let unfinished = self.platform.store.unfinished_deploys().await.unwrap_or_default();
+        for deploy in unfinished.iter().filter(|deploy| deploy.state == DeployState::Queued) {
+            self.routes.set(&deploy.function_id, RouteState::Deploying);
         }
     }
 
@@ -71,10 +95,10 @@ impl Deployer {
         let unfinished = platform.store.unfinished_deploys().await?;
         for function in platform.store.all_functions().await? {
             let deploying = unfinished.iter().any(|deploy| deploy.function_id == function.id);
-            platform.gateway.set_route(&function.id, job::route_without_revision(function.state, deploying));
+            self.routes.set(&function.id, routes::without_revision(function.state, deploying));
         }
         for revision in platform.store.live_revisions().await? {
-            platform.gateway.restore(Arc::new(job::routed(&revision)));
+            platform.gateway.restore(job::routed(&revision));
         }
         Ok(())
     }
@@ -92,7 +116,7 @@ impl Deployments for Deployer {
             match platform.store.live_revisions().await {
                 Ok(revisions) => {
                     if let Some(revision) = revisions.iter().find(|one| one.function_id == function_id) {
-                        platform.gateway.restore(Arc::new(job::routed(revision)));
+                        platform.gateway.restore(job::routed(revision));
                     }
                 }
                 Err(error) => {
@@ -103,8 +127,8 @@ impl Deployments for Deployer {
     }
 
     fn removed(&self, function_id: &str) -> BoxFuture<'static, ()> {
-        let gateway = Arc::clone(&self.platform.gateway);
+        let routes = Arc::clone(&self.routes);
         let function_id = function_id.to_owned();
-        Box::pin(async move { gateway.remove(&function_id).await })
+        Box::pin(async move { routes.remove(&function_id).await })
     }
 }

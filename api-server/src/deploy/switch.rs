@@ -1,6 +1,6 @@
 //! Switching: one pointer store, then the proof that callers reach the new code through the path they use.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use contract::event::{X_ZIPSHIP_IMAGE, X_ZIPSHIP_PROBE, X_ZIPSHIP_REVISION};
 use reqwest::StatusCode;
@@ -68,7 +68,7 @@ async fn probe(platform: &Platform, deploy: &Deploy, revision: &Revision) -> Res
 async fn back_to_live(platform: &Platform, deploy: &Deploy) -> Result<(), Failure> {
     let live = platform.store.live_revisions().await?;
     if let Some(revision) = live.iter().find(|revision| revision.function_id == deploy.function_id) {
-        platform.gateway.restore(Arc::new(job::routed(revision)));
+        platform.gateway.restore(job::routed(revision));
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(super) async fn verify(
     effect("layers.unpack", platform.instances.unpack(&deploy.repository, digest.as_str()))
         .await
         .map_err(|failure| Failure::because(failure.message))?;
-    effect("instance.start", platform.gateway.prepare(job::routed_arc(&revision)))
+    effect("instance.start", platform.gateway.prepare(job::routed(&revision)))
         .await
         .map_err(|failure| Failure::because(failure.message))?;
     Ok(revision)

@@ -1,0 +1,60 @@
+//! What callers of a function get while nothing of it serves, and that a deleted function stays deleted although
+//! a deploy of it may still be under way.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use contract::api::FunctionStatus;
+use gateway::{Gateway, RouteState};
+
+/// The gateway's routes as deploys and deletes change them.
+pub(super) struct Routes {
+    gateway: Arc<Gateway>,
+    /// Functions that were deleted in this process's life; their ids never come back.
+    removed: Mutex<HashSet<String>>,
+}
+
+impl Routes {
+    pub(super) fn new(gateway: Arc<Gateway>) -> Self {
+        Self { gateway, removed: Mutex::default() }
+    }
+
+    /// Says what callers get; without effect for a deleted function.
+    pub(super) fn set(&self, function_id: &str, state: RouteState) {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !removed.contains(function_id) {
+            self.gateway.set_route(function_id, state);
+        }
+    }
+
+    /// The function is deleted; resolves when nothing of it runs.
+    pub(super) async fn remove(&self, function_id: &str) {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).insert(function_id.to_owned());
+        self.gateway.remove(function_id).await;
+    }
+
+    /// At the end of a deploy: removes what it has put up for a function that was deleted meanwhile.
+    pub(super) async fn clear_removed(&self, function_id: &str) {
+        let is_removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner).contains(function_id);
+        if is_removed {
+            self.gateway.remove(function_id).await;
+        }
+    }
+}
+
+/// What callers of a function get that has no live revision.
+pub(super) fn without_revision(status: FunctionStatus, deploying: bool) -> RouteState {
+    match status {
+        FunctionStatus::Locked => RouteState::Locked,
+        _ if deploying => RouteState::Deploying,
+        FunctionStatus::Error => failed(),
+        _ => RouteState::NeverDeployed,
+    }
+}
+
+/// The class of the cause; the cause itself is the owner's to read.
+pub(super) fn failed() -> RouteState {
+    RouteState::DeployFailed { message: "the last deploy of this function failed".to_owned() }
+}
