@@ -23,6 +23,10 @@ use crate::{
     store::{Bootstrap, Store},
 };
 
+/// Sockets of instances, below the data directory.
+const RUN: &str = "run";
+/// Files of compile jobs, below the data directory.
+const BUILDS: &str = "builds";
 /// Longest time that the end of the server takes.
 const SHUTDOWN: Duration = Duration::from_secs(12);
 
@@ -72,52 +76,44 @@ pub async fn run(
     announce: impl FnOnce(Announcement),
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let ServeConfig { mut config, images, gateway: gateway_config } = serve;
-    let (run, builds) = (config.data.join("run"), config.data.join("builds"));
-    empty(&run).and_then(|()| empty(&builds)).map_err(failed("the data directory"))?;
-    let master = MasterKey::load_or_create(&config.key_file()).map_err(failed("the key file"))?;
-    let store =
-        Store::open(&config.database(), Sealer::new(&master)).await.map_err(failed("the database"))?;
-    let first = store.bootstrap(&config.first_key_file()).await.map_err(failed("the first API key"))?;
-    let archives = archives::Disk::open(&config.archives()).map_err(failed("the archives"))?;
-    let blobs = registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;
-    let access = Arc::new(RegistryAccess::new(store.clone()));
+    let ServeConfig { mut config, images, gateway } = serve;
+    let state = State::open(&config).await?;
+    let first = state.store.bootstrap(&config.first_key_file()).await.map_err(failed("the first API key"))?;
+    let bases = bases::load(&images).map_err(failed("the base images"))?;
     let socket = TcpListener::bind(config.listen).await.map_err(failed("the listening address"))?;
     config.listen = socket.local_addr().map_err(failed("the listening address"))?;
-    let own = own_address(config.listen);
+    let own = own_address(config.listen).to_string();
 
-    let instances = LocalInstances::new(store.clone(), blobs.clone(), Arc::clone(&backend), run);
-    let gateway = Gateway::new(gateway_config, Arc::new(instances.clone()));
+    let run_dir = config.data.join(RUN);
+    let instances =
+        LocalInstances::new(state.store.clone(), state.blobs.clone(), Arc::clone(&backend), run_dir);
+    let gateway = Gateway::new(gateway, Arc::new(instances.clone()));
     tokio::spawn(tell_exits(Arc::clone(&backend), instances.clone(), Arc::clone(&gateway)));
-    let registry_client = registry_client(&access)?;
-    let bases = bases::load(&images).map_err(failed("the base images"))?;
-    let runtimes = bases.keys().cloned().collect();
     let deployer = Deployer::new(Platform {
-        store: store.clone(),
-        archives: archives.clone(),
-        archive_limits: ArchiveLimits::default(),
+        store: state.store.clone(),
+        archives: state.archives.clone(),
+        archive_limits: archive_limits(&config),
         bases: bases.clone(),
-        registry: registry_client,
-        registry_host: own.to_string(),
+        registry: state.registry_client()?,
+        registry_host: own.clone(),
         backend,
         instances,
         gateway: Arc::clone(&gateway),
-        builds,
+        builds: config.data.join(BUILDS),
         http: reqwest::Client::builder().no_proxy().build().map_err(failed("the probe's client"))?,
         public_path: format!("http://{own}"),
     });
-    let deployments: Arc<dyn Deployments> = Arc::new(deployer.clone());
-    let state = AppState::new(config.clone(), store.clone(), archives, Presigner::new(&master), deployments);
-    let router =
-        http::router(state.clone()).merge(registry::router(Registry::new(blobs, Arc::clone(&access) as _)));
+    let api = state.api(config.clone(), Arc::new(deployer.clone()));
+    let registry = Registry::new(state.blobs.clone(), Arc::clone(&state.access) as _);
+    let router = http::router(api.clone()).merge(registry::router(registry));
 
+    // Routes first: a request that is let in finds its function.
     deployer.restore().await.map_err(failed("what was deployed"))?;
     let listening = listener::listen(socket, router, Arc::clone(&gateway));
-    let client = self::registry_client(&access)?;
-    bases::publish(&bases, &client, &own.to_string()).await.map_err(failed("the base images"))?;
-    removal::resume(&state).await.map_err(failed("what was being deleted"))?;
+    bases::publish(&bases, &state.registry_client()?, &own).await.map_err(failed("the base images"))?;
+    removal::resume(&api).await.map_err(failed("what was being deleted"))?;
     let deploys = tokio::spawn(deployer.run());
-    announce(Announcement { address: config.listen, first, runtimes });
+    announce(Announcement { address: config.listen, first, runtimes: bases.keys().cloned().collect() });
 
     stop.await;
     tracing::info!("stopping");
@@ -126,8 +122,55 @@ pub async fn run(
     if let Err(left) = left {
         tracing::warn!(?left, "instances were left to the launcher");
     }
-    store.close().await;
+    state.store.close().await;
     Ok(())
+}
+
+/// What the data directory holds, opened.
+struct State {
+    master: MasterKey,
+    store: Store,
+    archives: archives::Disk,
+    blobs: registry::store::Disk,
+    access: Arc<RegistryAccess>,
+}
+
+impl State {
+    async fn open(config: &Config) -> Result<Self, ServeError> {
+        for scratch in [RUN, BUILDS] {
+            empty(&config.data.join(scratch)).map_err(failed("the data directory"))?;
+        }
+        let master = MasterKey::load_or_create(&config.key_file()).map_err(failed("the key file"))?;
+        let store =
+            Store::open(&config.database(), Sealer::new(&master)).await.map_err(failed("the database"))?;
+        let archives = archives::Disk::open(&config.archives()).map_err(failed("the archives"))?;
+        let blobs =
+            registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;
+        let access = Arc::new(RegistryAccess::new(store.clone()));
+        Ok(Self { master, store, archives, blobs, access })
+    }
+
+    fn api(&self, config: Config, deployments: Arc<dyn Deployments>) -> AppState {
+        let presigner = Presigner::new(&self.master);
+        AppState::new(config, self.store.clone(), self.archives.clone(), presigner, deployments)
+    }
+
+    /// A client of the embedded registry that may do everything; not to be used with any other.
+    fn registry_client(&self) -> Result<oci::client::Client, ServeError> {
+        let (user, password) = self.access.service_credential();
+        let credentials =
+            oci::client::Credentials::Basic { user: user.to_owned(), password: password.to_owned() };
+        let options = oci::client::Options { credentials, plain_http: true, ..Default::default() };
+        oci::client::Client::new(options).map_err(failed("the registry's client"))
+    }
+}
+
+fn archive_limits(config: &Config) -> ArchiveLimits {
+    ArchiveLimits {
+        archive_bytes: config.limits.archive_bytes,
+        unpacked_bytes: config.limits.unpacked_bytes,
+        ..ArchiveLimits::default()
+    }
 }
 
 /// Ends of instances go to whoever waits for their start, and to the gateway.
@@ -142,16 +185,6 @@ async fn tell_exits(backend: Arc<dyn Backend>, instances: LocalInstances, gatewa
         };
         gateway.instance_exited(&exited.instance, &cause, exited.out_of_memory);
     }
-}
-
-fn registry_client(access: &RegistryAccess) -> Result<oci::client::Client, ServeError> {
-    let (user, password) = access.service_credential();
-    oci::client::Client::new(oci::client::Options {
-        credentials: oci::client::Credentials::Basic { user: user.to_owned(), password: password.to_owned() },
-        plain_http: true,
-        ..oci::client::Options::default()
-    })
-    .map_err(failed("the registry's client"))
 }
 
 /// How this process reaches its own listener.

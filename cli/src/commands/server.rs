@@ -7,7 +7,7 @@ use api_server::{
     Config,
     serve::{self, Announcement, ServeConfig},
 };
-use gateway::GatewayConfig;
+use gateway::{GatewayConfig, Scheme};
 use runner::local::{Client, server_dir};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -29,7 +29,12 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     config.listen = arguments.listen;
     config.public_url = arguments.public_url.map(|url| url.trim_end_matches('/').to_owned());
     config.regions = arguments.regions;
-    let gateway = GatewayConfig { idle: Duration::from_secs(arguments.idle), ..GatewayConfig::default() };
+    let https = config.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+    let gateway = GatewayConfig {
+        idle: Duration::from_secs(arguments.idle),
+        scheme: if https { Scheme::Https } else { Scheme::Http },
+        ..GatewayConfig::default()
+    };
     let images = images_of(&arguments.data);
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = async move {

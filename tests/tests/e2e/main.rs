@@ -8,6 +8,8 @@ mod bad_input;
 mod errors_of_code;
 mod examples;
 mod golang;
+mod http_form;
+mod isolation;
 mod private;
 mod redeploy;
 mod tutorial;
