@@ -47,9 +47,12 @@ pub(crate) struct Closed {
     key: DecodingKey,
     namespace_id: String,
     application_id: String,
-    /// Good tokens only, by SHA-256, with their claims and their end in seconds since the epoch.
-    passed: Mutex<HashMap<[u8; 32], (Arc<Value>, f64)>>,
+    /// Good tokens only, by SHA-256.
+    passed: Mutex<HashMap<[u8; 32], Passed>>,
 }
+
+/// Claims of a good token, and its end in seconds since the epoch.
+type Passed = (Arc<Value>, f64);
 
 impl Guard {
     pub(crate) fn new(access: Access) -> Self {
