@@ -39,9 +39,21 @@ impl Leftovers {
     /// # Errors
     /// Lists what is still there after a moment.
     pub(crate) fn assert_gone(&self) -> anyhow::Result<()> {
+        Self::wait_until_empty(|| self.left())
+    }
+
+    /// Only the processes: what else a killed server leaves, its next start removes.
+    ///
+    /// # Errors
+    /// Lists what still runs after a moment.
+    pub(crate) fn assert_no_process(&self) -> anyhow::Result<()> {
+        Self::wait_until_empty(|| self.running())
+    }
+
+    fn wait_until_empty(left: impl Fn() -> Vec<String>) -> anyhow::Result<()> {
         let deadline = Instant::now() + DEADLINE;
         loop {
-            let left = self.left();
+            let left = left();
             if left.is_empty() {
                 return Ok(());
             }
@@ -52,13 +64,16 @@ impl Leftovers {
         }
     }
 
+    fn running(&self) -> Vec<String> {
+        let same = |(pid, started): &&(u32, u64)| stat(*pid).is_some_and(|now| now.started == *started);
+        let running = self.processes.iter().filter(same);
+        running
+            .map(|(pid, _)| format!("process {pid}: {}", read(*pid, "cmdline").replace('\0', " ")))
+            .collect()
+    }
+
     fn left(&self) -> Vec<String> {
-        let mut left = Vec::new();
-        for (pid, started) in &self.processes {
-            if stat(*pid).is_some_and(|now| now.started == *started) {
-                left.push(format!("process {pid}: {}", read(*pid, "cmdline").replace('\0', " ")));
-            }
-        }
+        let mut left = self.running();
         for cgroup in self.cgroups.iter().filter(|cgroup| cgroup.exists()) {
             left.push(format!("cgroup {}", cgroup.display()));
         }
@@ -131,6 +146,23 @@ fn parents_of_sandboxes(data: &Path) -> Vec<PathBuf> {
     let hierarchies = fs::read_dir(base).into_iter().flatten().filter_map(Result::ok);
     let parents = hierarchies.map(|hierarchy| hierarchy.path().join(&name));
     parents.chain([base.join(&name)]).collect()
+}
+
+/// Ids of the sandboxes in which something runs: of each one group.
+pub(crate) fn sandboxes(data: &Path) -> BTreeSet<String> {
+    let parents = parents_of_sandboxes(data).into_iter().filter_map(|parent| fs::read_dir(parent).ok());
+    let inhabited = parents.flatten().filter_map(Result::ok).filter(|group| {
+        let processes = fs::read_to_string(group.path().join("cgroup.procs"));
+        processes.is_ok_and(|processes| !processes.trim().is_empty())
+    });
+    inhabited.map(|group| group.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// The children of a process whose command line has this argument.
+pub(crate) fn children(parent: u32, argument: &str) -> Vec<u32> {
+    let of_parent = |pid: &u32| stat(*pid).is_some_and(|stat| stat.parent == parent);
+    let has = |pid: &u32| read(*pid, "cmdline").split('\0').any(|one| one == argument);
+    pids().into_iter().filter(of_parent).filter(has).collect()
 }
 
 fn pids() -> Vec<u32> {

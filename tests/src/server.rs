@@ -1,12 +1,17 @@
 //! The real `zipship serve`, in a data folder of its own.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{BufRead, BufReader},
+    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicU16, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -16,7 +21,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::{Api, Place, leftovers::Leftovers};
+use crate::{
+    Api, Place,
+    leftovers::{self, Leftovers},
+};
 
 /// The first start stores the base images too.
 const START_DEADLINE: Duration = Duration::from_secs(120);
@@ -28,6 +36,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 pub struct Server {
     folder: TempDir,
     arguments: Vec<String>,
+    listen: String,
     child: Option<Child>,
     api: Api,
 }
@@ -53,17 +62,38 @@ impl Server {
     /// # Errors
     /// As for [`Server::start`].
     pub fn start_with(arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut server = Self::prepare("127.0.0.1:0", arguments)?;
+        server.launch(&[])?;
+        Ok(server)
+    }
+
+    /// An empty data folder for a server that keeps its address over restarts; nothing runs until
+    /// [`Server::launch`].
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn at_fixed_port() -> anyhow::Result<Self> {
+        // Below the ports that the kernel gives to clients.
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let first = 20_000 + u16::try_from(std::process::id() % 5_000)?;
+        let free = (0..5_000).find_map(|_| {
+            let address = format!("127.0.0.1:{}", first + NEXT.fetch_add(1, Ordering::Relaxed));
+            TcpListener::bind(&address).is_ok().then_some(address)
+        });
+        Self::prepare(&free.context("a free port")?, &[])
+    }
+
+    fn prepare(listen: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("zipship-e2e-").tempdir()?;
         // The server has no privileges, so it must be able to walk to its own data.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
-        let mut server = Self {
+        Ok(Self {
             folder,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            listen: listen.to_owned(),
             child: None,
             api: Api::nowhere(),
-        };
-        server.launch(&[])?;
-        Ok(server)
+        })
     }
 
     /// Starts the program again over the same data, with more variables in its environment.
@@ -76,7 +106,7 @@ impl Server {
             .arg("serve")
             .arg("--data")
             .arg(self.data())
-            .args(["--listen", "127.0.0.1:0", "--json"])
+            .args(["--listen", &self.listen, "--json"])
             .arg("--images-dir")
             .arg(place.existing("ZIPSHIP_IMAGES")?)
             .arg("--go-root")
@@ -129,6 +159,14 @@ impl Server {
     /// # Errors
     /// When it does not end in time, ends with a failure, or leaves something: the message lists what.
     pub fn stop(mut self) -> anyhow::Result<()> {
+        self.halt()
+    }
+
+    /// Like [`Server::stop`], keeping the data for another [`Server::launch`].
+    ///
+    /// # Errors
+    /// As for [`Server::stop`].
+    pub fn halt(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("the server runs")?;
         let leftovers = Leftovers::of(child.id(), &self.data());
         signal(&child, Signal::TERM);
@@ -138,6 +176,49 @@ impl Server {
             bail!("zipship serve ended with {ended:?} after SIGTERM; its log:\n{}", self.log());
         }
         leftovers.assert_gone()
+    }
+
+    /// `kill -9` of the process as started; waits until all that it had started is gone with it.
+    ///
+    /// # Errors
+    /// When something outlives it: the message lists what.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("the server runs")?;
+        let leftovers = Leftovers::of(child.id(), &self.data());
+        signal(&child, Signal::KILL);
+        child.wait()?;
+        leftovers.assert_no_process()
+    }
+
+    /// `kill -9` of the launcher, the first child; what the user started ends with it, and all else is gone.
+    ///
+    /// # Errors
+    /// When something outlives it: the message lists what.
+    pub fn kill_launcher(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("the server runs")?;
+        let leftovers = Leftovers::of(child.id(), &self.data());
+        kill_only(&leftovers::children(child.id(), "serve"))?;
+        if wait_for_end(&mut child, STOP_DEADLINE).is_none() {
+            signal(&child, Signal::KILL);
+            bail!("zipship serve outlives its launcher; its log:\n{}", self.log());
+        }
+        leftovers.assert_no_process()
+    }
+
+    /// `kill -9` of the unprivileged process that serves; the launcher starts it again.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn kill_api(&self) -> anyhow::Result<()> {
+        let launcher = leftovers::children(self.pid().context("the server runs")?, "serve");
+        let launcher = launcher.first().context("there is no launcher")?;
+        kill_only(&leftovers::children(*launcher, "server"))
+    }
+
+    /// Ids of its sandboxes in which something runs now.
+    #[must_use]
+    pub fn sandboxes(&self) -> BTreeSet<String> {
+        leftovers::sandboxes(&self.data())
     }
 
     fn log_path(&self) -> PathBuf {
@@ -177,6 +258,12 @@ fn wait_until_ready(stdout: ChildStdout) -> anyhow::Result<String> {
 fn signal(child: &Child, signal: Signal) {
     // It may have ended by itself: then there is nobody to tell.
     let _ = kill_process(Pid::from_child(child), signal);
+}
+
+fn kill_only(found: &[u32]) -> anyhow::Result<()> {
+    let [pid] = found else { bail!("one process was expected, found {found:?}") };
+    let pid = Pid::from_raw(i32::try_from(*pid)?).context("a process id is positive")?;
+    Ok(kill_process(pid, Signal::KILL)?)
 }
 
 fn wait_for_end(child: &mut Child, within: Duration) -> Option<std::process::ExitStatus> {

@@ -27,10 +27,12 @@ pub(super) async fn publish(
             tag: Some("latest".to_owned()),
             digest: None,
         };
-        let pushed = client.push_over(&base.image, &reference, Some("latest")).await?;
-        if pushed.uploaded_bytes > 0 {
-            tracing::info!(runtime = %base.runtime, digest = %base.digest, bytes = pushed.uploaded_bytes, "base stored");
+        let there = client.manifest(&reference).await;
+        if there.is_ok_and(|(_, _, digest)| digest == base.digest) {
+            continue;
         }
+        let pushed = client.push(&base.image, &reference).await?;
+        tracing::info!(runtime = %base.runtime, digest = %base.digest, bytes = pushed.uploaded_bytes, "base stored");
     }
     Ok(())
 }

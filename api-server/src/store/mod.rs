@@ -58,7 +58,11 @@ pub const WRITES: &[&str] = &[
     "deploy.release",
     "deploy.claim",
     "deploy.renew",
-    "deploy.step",
+    "deploy.fetching",
+    "deploy.building",
+    "deploy.pushing",
+    "deploy.verifying",
+    "deploy.switching",
     "deploy.finish",
     "revision.create",
 ];

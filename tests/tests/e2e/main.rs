@@ -10,6 +10,7 @@ mod examples;
 mod golang;
 mod http_form;
 mod isolation;
+mod killpoints;
 mod private;
 mod redeploy;
 mod tutorial;

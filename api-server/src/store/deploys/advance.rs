@@ -99,10 +99,12 @@ impl Store {
         image_digest: Option<&str>,
         lease: Duration,
     ) -> Result<Deploy, StoreError> {
-        self.write("deploy.step", async |tx| {
+        let forbidden = |from: DeployState| StoreError::Forbidden { from: from.name(), to: to.name() };
+        let name = write_of(to).ok_or_else(|| forbidden(deploy.state))?;
+        self.write(name, async |tx| {
             let now = current(tx, deploy).await?;
-            if to.is_finished() || !now.state.may_become(to) {
-                return Err(StoreError::Forbidden { from: now.state.name(), to: to.name() });
+            if !now.state.may_become(to) {
+                return Err(forbidden(now.state));
             }
             close_step(tx, &deploy.id, "done").await?;
             open_step(tx, &deploy.id, deploy.attempt, to).await?;
@@ -169,6 +171,18 @@ impl Store {
             settle(tx, deploy, DeployState::Error.name(), cause).await
         })
         .await
+    }
+}
+
+/// The write that enters a state. Each has a name of its own, so that a test can kill the server at each.
+fn write_of(state: DeployState) -> Option<&'static str> {
+    match state {
+        DeployState::Fetching => Some("deploy.fetching"),
+        DeployState::Building => Some("deploy.building"),
+        DeployState::Pushing => Some("deploy.pushing"),
+        DeployState::Verifying => Some("deploy.verifying"),
+        DeployState::Switching => Some("deploy.switching"),
+        DeployState::Queued | DeployState::Ready | DeployState::Error => None,
     }
 }
 

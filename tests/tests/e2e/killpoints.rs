@@ -1,0 +1,267 @@
+//! `kill -9` of the server at every store write and every outside effect of a deploy: the deploy still ends, and
+//! nothing is left over.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    future::Future,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+use zipship_tests::{Function, Server, Spec, Zip};
+
+/// Writes and outside effects of a deploy, in the order of a first deploy; each is a point before and one after.
+const OF_A_DEPLOY: &[&str] = &[
+    "deploy.request",
+    "deploy.claim",
+    "deploy.fetching",
+    "deploy.building",
+    "compile.run",
+    "deploy.pushing",
+    "image.push",
+    "deploy.verifying",
+    "revision.create",
+    "image.tag",
+    "layers.unpack",
+    "instance.start",
+    "deploy.switching",
+    "route.switch",
+    "route.probe",
+    "deploy.finish",
+];
+
+/// All other writes that the walk below makes.
+const OTHERS: &[&str] = &[
+    "organization.bootstrap",
+    "namespace.create",
+    "namespace.ready",
+    "namespace.update",
+    "namespace.delete",
+    "namespace.gone",
+    "function.create",
+    "function.update",
+    "function.delete",
+    "function.gone",
+    "upload.create",
+    "upload.complete",
+    "deploy.release",
+];
+
+const LIMIT: Duration = Duration::from_secs(60);
+const NODE: Spec<'_> = Spec { runtime: "node10", handler: "handler.handle", privacy: "public" };
+const GO: Spec<'_> = Spec { runtime: "golang", handler: ".", privacy: "public" };
+
+fn node(answer: &str) -> Zip {
+    Zip::of("handler.js", &format!("module.exports.handle = async () => '{answer}';"))
+}
+
+fn go() -> anyhow::Result<Zip> {
+    Zip::of_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial/golang"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_write_and_effect_is_a_listed_point() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log = log_for_the_server(folder.path())?;
+    let mut server = Server::at_fixed_port()?;
+    server.launch(&[("ZIPSHIP_KILL_LOG", log.to_str().context("a path in UTF-8")?)])?;
+    walk(&server).await?;
+    server.stop()?;
+
+    let passed = fs::read_to_string(&log)?;
+    let passed: BTreeSet<&str> = passed.lines().collect();
+    let listed =
+        OF_A_DEPLOY.iter().chain(OTHERS).flat_map(|name| [format!("{name}.before"), format!("{name}.after")]);
+    let listed: BTreeSet<String> = listed.collect();
+    let unlisted: Vec<_> = passed.iter().filter(|point| !listed.contains(**point)).collect();
+    let unseen: Vec<_> = listed.iter().filter(|point| !passed.contains(point.as_str())).collect();
+    assert!(unlisted.is_empty(), "these are killed at by no test: {unlisted:?}");
+    assert!(unseen.is_empty(), "these were never passed: {unseen:?}");
+    Ok(())
+}
+
+/// Everything that writes: create, deploy, change, redeploy, fail, delete.
+async fn walk(server: &Server) -> anyhow::Result<()> {
+    let function = Function::deployed(server.api(), NODE, &node("one")).await?;
+    let path = format!("functions/{}", function.id);
+    let _ = server.api().patch(&path, &json!({"description": "changed"})).await?.expect(200);
+    function.redeploy(&node("two")).await?;
+    function.upload(b"no zip").await?;
+    assert_eq!(function.deploy().await?["status"], "error");
+    let golang = Function::create_in(server.api(), &function.namespace, GO).await?;
+    golang.redeploy(&go()?).await?;
+    let _ = server.api().delete(&format!("functions/{}", golang.id)).await?.expect(200);
+    let namespace = format!("namespaces/{}", function.namespace);
+    let _ = server.api().patch(&namespace, &json!({"description": "changed"})).await?.expect(200);
+    let _ = server.api().delete(&namespace).await?.expect(200);
+    let deadline = Instant::now() + LIMIT;
+    while server.api().get(&namespace).await?.status != 404 {
+        anyhow::ensure!(Instant::now() < deadline, "the namespace stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_deploy_ends_wherever_the_server_is_killed() -> anyhow::Result<()> {
+    let (before, after) = (kill_at_each("before", Redeploys::No), kill_at_each("after", Redeploys::No));
+    tokio::try_join!(before, after)?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redeploy_ends_wherever_the_server_is_killed_and_the_old_version_serves_until_then()
+-> anyhow::Result<()> {
+    let (before, after) = (kill_at_each("before", Redeploys::Yes), kill_at_each("after", Redeploys::Yes));
+    tokio::try_join!(before, after)?;
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Redeploys {
+    Yes,
+    No,
+}
+
+/// One server and its data, killed once at each point.
+async fn kill_at_each(side: &str, redeploys: Redeploys) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut server = Server::at_fixed_port()?;
+    for name in OF_A_DEPLOY {
+        // The Go compiler runs in a first deploy only; a second one would show nothing new.
+        if *name == "compile.run" && redeploys == Redeploys::Yes {
+            continue;
+        }
+        let point = format!("{name}.{side}");
+        let run = kill_once(&mut server, folder.path(), &point, redeploys);
+        run.await.with_context(|| format!("killed at {point}; the log:\n{}", tail(&server.log())))?;
+    }
+    Ok(())
+}
+
+async fn kill_once(
+    server: &mut Server,
+    folder: &Path,
+    point: &str,
+    redeploys: Redeploys,
+) -> anyhow::Result<()> {
+    let (spec, archive, answer) =
+        if point.starts_with("compile") { (GO, go()?, "Your response") } else { (NODE, node("new"), "new") };
+    let marker = log_for_the_server(folder)?.with_file_name(format!("killed-{point}"));
+    let marker_text = marker.to_str().context("a path in UTF-8")?.to_owned();
+    let armed = [("ZIPSHIP_KILL_AT", point), ("ZIPSHIP_KILL_ONCE", marker_text.as_str())];
+    let function = match redeploys {
+        Redeploys::No => {
+            server.launch(&armed)?;
+            Function::create(server.api(), spec).await?
+        }
+        Redeploys::Yes => {
+            server.launch(&[])?;
+            let function = Function::deployed(server.api(), spec, &node("old")).await?;
+            server.halt()?;
+            server.launch(&armed)?;
+            function
+        }
+    };
+    function.upload(&archive.bytes()).await?;
+    deploy(server, &function).await?;
+    wait_for(&marker).await?;
+    if redeploys == Redeploys::Yes {
+        let served = patiently(|| async { function.call().await }).await?;
+        assert_eq!(served.status, 200, "{}", served.text());
+        assert!(["old", "new"].contains(&served.text().as_str()), "{}", served.text());
+    }
+    let mut settled = settled(server, &function).await?;
+    if point == "deploy.request.before" {
+        // The kill came before the request was written down: it is as if nobody had asked.
+        deploy(server, &function).await?;
+        settled = self::settled(server, &function).await?;
+    }
+    assert_eq!(settled["status"], "ready", "{settled}");
+    let served = patiently(|| async { function.call().await }).await?;
+    assert_eq!((served.status, served.text().as_str()), (200, answer));
+    let gone = server.api().delete(&format!("functions/{}", function.id)).await?;
+    assert_eq!(gone.status, 200, "{}", gone.text());
+    server.halt()
+}
+
+/// Asks for a deploy. A server that dies while it is asked has written the request down or not; where it has not,
+/// asking again is what a client does.
+async fn deploy(server: &Server, function: &Function) -> anyhow::Result<()> {
+    let path = format!("functions/{}/deploy", function.id);
+    match server.api().post(&path, &json!({})).await {
+        Ok(answer) => drop(answer.expect(200)),
+        Err(lost) => eprintln!("the server died while it was asked: {lost}"),
+    }
+    Ok(())
+}
+
+async fn settled(server: &Server, function: &Function) -> anyhow::Result<Value> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let path = format!("functions/{}", function.id);
+        let now = patiently(|| async { server.api().get(&path).await }).await?.expect(200);
+        if now["status"] != "pending" {
+            return Ok(now);
+        }
+        if Instant::now() > deadline {
+            bail!("stuck: {now}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Asks again while nobody answers: the server is being started again.
+async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(ask: impl Fn() -> F) -> anyhow::Result<T> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match ask().await {
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(50)).await,
+            answered => return answered,
+        }
+    }
+}
+
+async fn wait_for(marker: &Path) -> anyhow::Result<()> {
+    let deadline = Instant::now() + LIMIT;
+    while !marker.exists() {
+        anyhow::ensure!(Instant::now() < deadline, "the server never came to the point");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// A file that the unprivileged server may write to.
+fn log_for_the_server(folder: &Path) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let open = folder.join("open");
+    fs::create_dir_all(&open)?;
+    for (path, mode) in [(folder, 0o755), (open.as_path(), 0o777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    }
+    Ok(open.join("points"))
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}
+
+/// The launcher's death takes everything along; the next start goes on where it stood.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_launcher_leaves_nothing_and_its_deploy_ends_after_the_next_start() -> anyhow::Result<()> {
+    let mut server = Server::at_fixed_port()?;
+    server.launch(&[])?;
+    let function = Function::deployed(server.api(), NODE, &node("old")).await?;
+    function.upload(&node("new").bytes()).await?;
+    deploy(&server, &function).await?;
+    server.kill()?;
+    server.launch(&[])?;
+    let settled = settled(&server, &function).await?;
+    assert_eq!(settled["status"], "ready", "{settled}");
+    assert_eq!(function.call().await?.text(), "new");
+    server.stop()
+}
