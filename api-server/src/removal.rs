@@ -50,13 +50,22 @@ pub fn spawn_namespace(state: &AppState, id: String) {
     });
 }
 
-/// For the start: goes on with namespaces in `creating` and with everything in `deleting`, and drops archives that
-/// nobody needs. Returns when the work is found; it is done in the background.
+/// For the start, before anybody can upload: drops archives that nobody needs. One that is being uploaded is needed
+/// by nobody yet.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn sweep(state: &AppState) -> Result<(), StoreError> {
+    state.archives.sweep(&state.store.archives_needed().await?).await;
+    Ok(())
+}
+
+/// For the start: goes on with namespaces in `creating` and with everything in `deleting`. Returns when the work is
+/// found; it is done in the background.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn resume(state: &AppState) -> Result<(), StoreError> {
-    state.archives.sweep(&state.store.archives_needed().await?).await;
     for id in state.store.namespaces_in_state(NamespaceStatus::Creating).await? {
         tokens::spawn_key_pair(state, id);
     }

@@ -107,6 +107,7 @@ pub async fn run(
     let registry = Registry::new(state.blobs.clone(), Arc::clone(&state.access) as _);
     let router = http::router(api.clone()).merge(registry::router(registry));
 
+    removal::sweep(&api).await.map_err(failed("the archives"))?;
     // Routes first: a request that is let in finds its function.
     deployer.restore().await.map_err(failed("what was deployed"))?;
     let listening = listener::listen(socket, router, Arc::clone(&gateway));

@@ -1,6 +1,10 @@
 //! `kill -9` of the server at every store write and every outside effect of a deploy: the deploy still ends, and
 //! nothing is left over.
 
+mod endings;
+mod processes;
+mod writes;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -9,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use zipship_tests::{Function, Server, Spec, Zip};
 
@@ -51,6 +55,9 @@ const OTHERS: &[&str] = &[
 ];
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// A version that was replaced has ended after so long, when nobody waits for its answer.
+const DRAINED: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 const NODE: Spec<'_> = Spec { runtime: "node10", handler: "handler.handle", privacy: "public" };
 const GO: Spec<'_> = Spec { runtime: "golang", handler: ".", privacy: "public" };
 
@@ -99,8 +106,8 @@ async fn walk(server: &Server) -> anyhow::Result<()> {
     let _ = server.api().delete(&namespace).await?.expect(200);
     let deadline = Instant::now() + LIMIT;
     while server.api().get(&namespace).await?.status != 404 {
-        anyhow::ensure!(Instant::now() < deadline, "the namespace stays");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        ensure!(Instant::now() < deadline, "the namespace stays");
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(())
 }
@@ -150,22 +157,21 @@ async fn kill_once(
 ) -> anyhow::Result<()> {
     let (spec, archive, answer) =
         if point.starts_with("compile") { (GO, go()?, "Your response") } else { (NODE, node("new"), "new") };
-    let marker = log_for_the_server(folder)?.with_file_name(format!("killed-{point}"));
-    let marker_text = marker.to_str().context("a path in UTF-8")?.to_owned();
-    let armed = [("ZIPSHIP_KILL_AT", point), ("ZIPSHIP_KILL_ONCE", marker_text.as_str())];
-    let function = match redeploys {
+    let (function, marker) = match redeploys {
         Redeploys::No => {
-            server.launch(&armed)?;
-            Function::create(server.api(), spec).await?
+            let marker = armed(server, folder, point)?;
+            (Function::create(server.api(), spec).await?, marker)
         }
         Redeploys::Yes => {
             server.launch(&[])?;
             let function = Function::deployed(server.api(), spec, &node("old")).await?;
             server.halt()?;
-            server.launch(&armed)?;
-            function
+            let marker = armed(server, folder, point)?;
+            assert_eq!(function.call().await?.text(), "old");
+            (function, marker)
         }
     };
+    let before = server.sandboxes();
     function.upload(&archive.bytes()).await?;
     deploy(server, &function).await?;
     wait_for(&marker).await?;
@@ -183,9 +189,30 @@ async fn kill_once(
     assert_eq!(settled["status"], "ready", "{settled}");
     let served = patiently(|| async { function.call().await }).await?;
     assert_eq!((served.status, served.text().as_str()), (200, answer));
+    one_sandbox(server, &before).await?;
     let gone = server.api().delete(&format!("functions/{}", function.id)).await?;
     assert_eq!(gone.status, 200, "{}", gone.text());
     server.halt()
+}
+
+/// Starts a server that kills itself at `point`, once; the file that is there after it.
+fn armed(server: &mut Server, folder: &Path, point: &str) -> anyhow::Result<PathBuf> {
+    let marker = log_for_the_server(folder)?.with_file_name(format!("killed-{point}"));
+    let path = marker.to_str().context("a path in UTF-8")?;
+    server.launch(&[("ZIPSHIP_KILL_AT", point), ("ZIPSHIP_KILL_ONCE", path)])?;
+    Ok(marker)
+}
+
+/// What ran before the kill is gone, and the one function has one sandbox, once what was replaced has ended.
+async fn one_sandbox(server: &Server, before: &BTreeSet<String>) -> anyhow::Result<()> {
+    let kept: Vec<_> = server.sandboxes().intersection(before).cloned().collect();
+    ensure!(kept.is_empty(), "sandboxes outlived their server: {kept:?}");
+    let deadline = Instant::now() + DRAINED;
+    while server.sandboxes().len() > 1 {
+        ensure!(Instant::now() < deadline, "too many sandboxes: {:?}", server.sandboxes());
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 /// Asks for a deploy. A server that dies while it is asked has written the request down or not; where it has not,
@@ -210,7 +237,7 @@ async fn settled(server: &Server, function: &Function) -> anyhow::Result<Value> 
         if Instant::now() > deadline {
             bail!("stuck: {now}");
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -219,7 +246,7 @@ async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(ask: impl Fn() -> F
     let deadline = Instant::now() + LIMIT;
     loop {
         match ask().await {
-            Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
             answered => return answered,
         }
     }
@@ -228,8 +255,8 @@ async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(ask: impl Fn() -> F
 async fn wait_for(marker: &Path) -> anyhow::Result<()> {
     let deadline = Instant::now() + LIMIT;
     while !marker.exists() {
-        anyhow::ensure!(Instant::now() < deadline, "the server never came to the point");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        ensure!(Instant::now() < deadline, "the server never came to the point");
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(())
 }
@@ -248,20 +275,4 @@ fn log_for_the_server(folder: &Path) -> anyhow::Result<PathBuf> {
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(30)..].join("\n")
-}
-
-/// The launcher's death takes everything along; the next start goes on where it stood.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_launcher_leaves_nothing_and_its_deploy_ends_after_the_next_start() -> anyhow::Result<()> {
-    let mut server = Server::at_fixed_port()?;
-    server.launch(&[])?;
-    let function = Function::deployed(server.api(), NODE, &node("old")).await?;
-    function.upload(&node("new").bytes()).await?;
-    deploy(&server, &function).await?;
-    server.kill()?;
-    server.launch(&[])?;
-    let settled = settled(&server, &function).await?;
-    assert_eq!(settled["status"], "ready", "{settled}");
-    assert_eq!(function.call().await?.text(), "new");
-    server.stop()
 }
