@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -24,6 +25,8 @@ use crate::worker::{Call, Ending};
 
 /// Connections that are kept for the next request.
 const KEPT: usize = 128;
+/// A dying program closes its connections this much before its end is noticed, at the most.
+const END_NEWS: Duration = Duration::from_millis(250);
 
 type Sender = SendRequest<Full<Bytes>>;
 
@@ -69,7 +72,12 @@ impl HttpForm {
         let body = self.wire(call);
         let form = self.clone();
         let task = tokio::spawn(async move {
-            let reply = form.exchange(body).await.and_then(|(status, body)| read(status, &body));
+            let exchanged = form.exchange(body).await;
+            if exchanged.is_err() {
+                // Where the program has died, its end closes this call, and the next one finds it restarting.
+                tokio::time::sleep(END_NEWS).await;
+            }
+            let reply = exchanged.and_then(|(status, body)| read(status, &body));
             form.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
             form.pending.close(ticket, reply.map(Some));
         });
