@@ -1,5 +1,5 @@
 //! What crosses an instance's inherited descriptors: the ready line, the control document, log records.
-//! CONTRACTS section 3; the byte-level description is in `runtime-shim/PROTOCOL.md`.
+//! The variables are in `docs/runtime.md`.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct ReadyLine {
 /// The document read once, to its end, from `ZIPSHIP_CONTROL_FD`: it stands in for the process environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
-    /// The variables of CONTRACTS section 3 and the user's own; these win over the process environment.
+    /// The platform's variables (`docs/runtime.md`) and the user's own; these win over the process environment.
     pub environment: BTreeMap<String, String>,
 }
 

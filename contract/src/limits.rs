@@ -18,7 +18,7 @@ pub fn cpu_of_memory(memory_mb: u32) -> Option<u32> {
     MEMORY_TO_CPU.iter().find(|(memory, _)| *memory == memory_mb).map(|(_, cpu)| *cpu)
 }
 
-/// Limits of the API (CONTRACTS section 1), each named in its refusal.
+/// Limits of the API (`docs/api.md`), each named in its refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApiLimits {
     /// Highest `max_scale`.

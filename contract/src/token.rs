@@ -1,4 +1,4 @@
-//! Claims of a private application's token, and which of them admit a request. CONTRACTS section 2.
+//! Claims of a private application's token, and which of them admit a request (`docs/runtime.md`).
 //!
 //! The signature is checked by whoever holds the key; this module judges claims that are already proven.
 

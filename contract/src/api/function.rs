@@ -122,7 +122,7 @@ pub struct UpdateFunction {
     pub memory_limit: Option<u32>,
     /// Milliseconds.
     pub timeout: Option<u64>,
-    /// Absent: as CONTRACTS section 1 says.
+    /// Absent: true when a version is live and something that runs changed (`docs/api.md`).
     pub redeploy: Option<bool>,
     /// Handler string.
     pub handler: Option<String>,

@@ -1,4 +1,4 @@
-//! Wire types of the Functions API v1alpha2, as its document and CONTRACTS section 1 have them.
+//! Wire types of the Functions API v1alpha2, as its document and `docs/api.md` have them.
 
 pub mod error;
 pub mod function;
