@@ -9,7 +9,7 @@ use contract::runtime::Language;
 
 use crate::init::logs::Level;
 use crate::request::forwarded::Network;
-use crate::request::token::Key;
+use crate::request::key::Key;
 
 /// The largest wait or limit in milliseconds that is taken as given; more is a typing error.
 const LONGEST_MS: u64 = 24 * 3600 * 1000;

@@ -7,6 +7,7 @@ mod decode;
 pub(crate) mod event;
 pub(crate) mod forwarded;
 mod id;
+pub(crate) mod key;
 mod limits;
 pub(crate) mod signature;
 pub(crate) mod slots;

@@ -21,22 +21,6 @@ const LEEWAY: f64 = 60.0;
 /// Tokens whose verdict is kept; all are forgotten when there are more.
 const CACHE: usize = 1024;
 
-/// The namespace's public key.
-pub(crate) struct Key(DecodingKey);
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key")
-    }
-}
-
-impl Key {
-    /// PKCS#1 or SPKI PEM; `\n` written as two characters is a line's end, as in some `.env` files.
-    pub(crate) fn from_pem(pem: &str) -> Result<Self, jsonwebtoken::errors::Error> {
-        DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes()).map(Self)
-    }
-}
-
 /// The check, as the configuration wants it.
 pub(crate) enum Guard {
     Open,

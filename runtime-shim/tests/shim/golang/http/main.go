@@ -2,6 +2,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -9,8 +10,9 @@ import (
 
 type call struct {
 	Event struct {
-		Body string `json:"body"`
-		Path string `json:"path"`
+		Body    string            `json:"body"`
+		Path    string            `json:"path"`
+		Headers map[string]string `json:"headers"`
 	} `json:"event"`
 	HandlerName string `json:"handlerName"`
 }
@@ -19,6 +21,16 @@ func handle(w http.ResponseWriter, r *http.Request) {
 	var got call
 	if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	// The answer that a test wants, in base64 since header values are Latin-1.
+	if wanted, ok := got.Event.Headers["X-Answer"]; ok {
+		answer, err := base64.StdEncoding.DecodeString(wanted)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(answer)
 		return
 	}
 	switch got.Event.Path {

@@ -1,0 +1,144 @@
+//! A plain HTTP/1.1 client: what is written is exactly what the test says.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+
+use super::DEADLINE;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    pub(crate) fn new(method: &str, path: &str) -> Self {
+        Self { method: method.into(), path: path.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub(crate) fn get(path: &str) -> Self {
+        Self::new("GET", path)
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The body, and its length as a header.
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        let length = self.body.len().to_string();
+        self.header("Content-Length", &length)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            out.push_str("Host: 127.0.0.1:8080\r\n");
+        }
+        for (name, value) in &self.headers {
+            out.push_str(&format!("{name}: {value}\r\n"));
+        }
+        out.push_str("\r\n");
+        [out.into_bytes(), self.body.clone()].concat()
+    }
+}
+
+/// An answer. Names are lower case, values are Latin-1.
+#[derive(Debug, Clone)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The values of a header, joined.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> =
+            self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+        (!values.is_empty()).then(|| values.join(" | "))
+    }
+}
+
+trait Stream: Read + Write + Send {}
+impl<T: Read + Write + Send> Stream for T {}
+
+pub(crate) struct Connection(BufReader<Box<dyn Stream>>);
+
+impl Connection {
+    pub(crate) fn unix(stream: UnixStream) -> Self {
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        Self(BufReader::new(Box::new(stream)))
+    }
+
+    pub(crate) fn tcp(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+        Self(BufReader::new(Box::new(stream)))
+    }
+
+    pub(crate) fn send(self, request: Request) -> Sent {
+        let method = request.method.clone();
+        self.raw(&request.bytes(), &method)
+    }
+
+    /// Writes bytes as they are. The answer may come, and the connection end, before all are taken.
+    pub(crate) fn raw(mut self, bytes: &[u8], method: &str) -> Sent {
+        let _ = self.0.get_mut().write_all(bytes);
+        Sent { connection: self, method: method.to_owned() }
+    }
+}
+
+/// A request whose answer is to come.
+pub(crate) struct Sent {
+    connection: Connection,
+    method: String,
+}
+
+impl Sent {
+    pub(crate) fn response(self) -> Response {
+        self.response_and_rest().0
+    }
+
+    /// The answer, and the connection for another request.
+    pub(crate) fn response_and_rest(mut self) -> (Response, Connection) {
+        let response = read(&mut self.connection.0, &self.method);
+        (response, self.connection)
+    }
+}
+
+fn read(stream: &mut impl BufRead, method: &str) -> Response {
+    let mut line = || {
+        let mut bytes = Vec::new();
+        stream.read_until(b'\n', &mut bytes).expect("an answer within the deadline");
+        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+        text.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    let start = line();
+    let status = start.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status: u16 = status.unwrap_or_else(|| panic!("no answer: {start:?}"));
+    let mut headers = Vec::new();
+    loop {
+        let header = line();
+        let Some((name, value)) = header.split_once(':') else { break };
+        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length").map(|(_, v)| v.parse());
+    let length: usize = length.map_or(0, |length| length.expect("a length"));
+    let is_bodiless = method == "HEAD" || matches!(status, 204 | 304);
+    let mut body = vec![0; if is_bodiless { 0 } else { length }];
+    stream.read_exact(&mut body).expect("a body");
+    Response { status, headers, body }
+}

@@ -1,0 +1,35 @@
+//! The log records of a shim, as they come.
+
+use std::io::{BufRead, BufReader, PipeReader};
+use std::sync::{Arc, Condvar, Mutex};
+
+use contract::instance::LogRecord;
+
+use super::DEADLINE;
+
+pub(crate) struct LogReader(Arc<(Mutex<Vec<LogRecord>>, Condvar)>);
+
+impl LogReader {
+    pub(super) fn start(pipe: PipeReader) -> Self {
+        let shared: Arc<(Mutex<Vec<LogRecord>>, Condvar)> = Arc::default();
+        let ours = shared.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                let record = serde_json::from_str(&line).expect("a log record");
+                ours.0.lock().expect("records").push(record);
+                ours.1.notify_all();
+            }
+        });
+        Self(shared)
+    }
+
+    pub(super) fn wait_for(&self, text: &str) -> LogRecord {
+        let (records, changed) = &*self.0;
+        let has = |record: &&LogRecord| record.line.contains(text);
+        let waiting = records.lock().expect("records");
+        let (records, _) = changed
+            .wait_timeout_while(waiting, DEADLINE, |records| !records.iter().any(|r| has(&r)))
+            .expect("records");
+        records.iter().find(has).cloned().unwrap_or_else(|| panic!("no {text:?} in {records:#?}"))
+    }
+}

@@ -1,0 +1,288 @@
+//! The nouns of the tests: a shim that runs, with its descriptors, its log and its requests.
+
+pub(crate) mod http;
+mod languages;
+mod logs;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use contract::instance::{Control, LogRecord, ReadyLine};
+use rustix::io::FdFlags;
+use tempfile::TempDir;
+
+use self::http::{Request, Response};
+pub(crate) use self::languages::Language;
+use self::logs::LogReader;
+
+/// How long anything may take before a test fails.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Descriptors are made inheritable for the moment of one spawn: no other child may be started in it.
+static SPAWN: Mutex<()> = Mutex::new(());
+
+/// What a shim is started with.
+pub(crate) struct Setup {
+    language: Language,
+    code: TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+impl Setup {
+    /// A public function whose handler file has this source. For Go the source is the program's directory.
+    pub(crate) fn new(language: Language, source: &str) -> Self {
+        let code = tempfile::tempdir().expect("a directory");
+        if let Some(name) = language.handler_file() {
+            std::fs::write(code.path().join(name), source).expect("the handler");
+        }
+        let environment = [("SCW_PUBLIC".to_owned(), "true".to_owned())].into();
+        Self { language, code, environment }
+    }
+
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        let path = self.code.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(path, text).expect("a file");
+        self
+    }
+
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn unset(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    /// The shim's command line and what the base image sets.
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zipship-shim"));
+        command.arg("--code").arg(self.code.path()).env_clear().stdin(Stdio::null());
+        for name in ["PATH", "HOME"] {
+            command.env(name, std::env::var(name).unwrap_or_default());
+        }
+        command.env("ZIPSHIP_LANGUAGE", self.language.shim_name());
+        match self.language.worker() {
+            Some(worker) => command.env("ZIPSHIP_WORKER", worker),
+            None => command.arg("--handler").arg(self.language.program()),
+        };
+        command
+    }
+
+    /// Starts it as the server does: a Unix socket, the ready line, the log and the control document.
+    pub(crate) fn start(self) -> Shim {
+        let socket = self.code.path().join("shim.sock");
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        self.start_on(Address::Unix(socket), listener.into())
+    }
+
+    /// The same with an inherited TCP socket.
+    pub(crate) fn start_on_tcp(self) -> Shim {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        self.start_on(Address::Tcp(address), listener.into())
+    }
+
+    fn start_on(self, address: Address, listener: OwnedFd) -> Shim {
+        let (ready, ready_end) = std::io::pipe().expect("a pipe");
+        let (log, log_end) = std::io::pipe().expect("a pipe");
+        let mut control = tempfile::tempfile().expect("a file");
+        serde_json::to_writer(&control, &Control { environment: self.environment.clone() }).expect("written");
+        control.rewind().expect("rewound");
+        let descriptors: [(&str, OwnedFd); 4] = [
+            ("ZIPSHIP_LISTEN_FD", listener),
+            ("ZIPSHIP_READY_FD", ready_end.into()),
+            ("ZIPSHIP_LOG_FD", log_end.into()),
+            ("ZIPSHIP_CONTROL_FD", control.into()),
+        ];
+        let inodes = descriptors
+            .iter()
+            .map(|(_, descriptor)| rustix::fs::fstat(descriptor).expect("a file").st_ino)
+            .collect();
+        let mut command = self.command();
+        for (name, descriptor) in &descriptors {
+            command.env(name, descriptor.as_raw_fd().to_string());
+        }
+        let process = spawn(&mut command, descriptors.iter().map(|(_, d)| d.as_fd()));
+        drop(descriptors);
+        Shim { process, address, ready: line_of(ready), log: LogReader::start(log), inodes, code: self.code }
+    }
+
+    /// Starts it as `docker run` does: a port, and its words on standard output and error.
+    pub(crate) fn start_plain(self) -> Plain {
+        let mut command = self.command();
+        command.envs(&self.environment).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Plain { process: spawn(&mut command, []), _code: self.code }
+    }
+}
+
+fn spawn<'a>(command: &mut Command, inherited: impl IntoIterator<Item = BorrowedFd<'a>>) -> Child {
+    let _alone = SPAWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let inherited: Vec<_> = inherited.into_iter().collect();
+    for descriptor in &inherited {
+        rustix::io::fcntl_setfd(descriptor, FdFlags::empty()).expect("a flag");
+    }
+    let child = command.spawn().expect("the shim");
+    for descriptor in &inherited {
+        rustix::io::fcntl_setfd(descriptor, FdFlags::CLOEXEC).expect("a flag");
+    }
+    child
+}
+
+/// The output of another program of the tests, without our descriptors.
+pub(crate) fn output(command: &mut Command) -> std::process::Output {
+    let child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), []);
+    child.wait_with_output().expect("its output")
+}
+
+fn line_of(mut pipe: std::io::PipeReader) -> ReadyLine {
+    let (sender, line) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        drop(pipe.read_to_string(&mut text).map(|_| sender.send(text)));
+    });
+    let text = line.recv_timeout(DEADLINE).expect("the ready line, and the pipe's end");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("the ready line {text:?}: {error}"))
+}
+
+#[derive(Clone)]
+pub(crate) enum Address {
+    Unix(PathBuf),
+    Tcp(std::net::SocketAddr),
+}
+
+/// A shim that runs; killed when dropped.
+pub(crate) struct Shim {
+    process: Child,
+    address: Address,
+    pub(crate) ready: ReadyLine,
+    log: LogReader,
+    /// Of the descriptors that it inherited.
+    pub(crate) inodes: Vec<u64>,
+    code: TempDir,
+}
+
+impl Shim {
+    pub(crate) fn code(&self) -> &Path {
+        self.code.path()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub(crate) fn socket(&self) -> &Path {
+        match &self.address {
+            Address::Unix(path) => path,
+            Address::Tcp(_) => panic!("a TCP socket"),
+        }
+    }
+
+    /// A connection, or `None` when nobody listens any more.
+    pub(crate) fn connect(&self) -> Option<http::Connection> {
+        match &self.address {
+            Address::Unix(path) => UnixStream::connect(path).ok().map(http::Connection::unix),
+            Address::Tcp(address) => std::net::TcpStream::connect(address).ok().map(http::Connection::tcp),
+        }
+    }
+
+    /// Sends a request on a connection of its own.
+    pub(crate) fn send(&self, request: Request) -> http::Sent {
+        self.connect().expect("a listener").send(request)
+    }
+
+    pub(crate) fn call(&self, request: Request) -> Response {
+        self.send(request).response()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.call(Request::get(path))
+    }
+
+    /// Waits for a log record that has this text.
+    pub(crate) fn logged(&self, text: &str) -> LogRecord {
+        self.log.wait_for(text)
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(pid, signal).expect("a signal");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        wait(&mut self.process)
+    }
+}
+
+impl Drop for Shim {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A shim without descriptors.
+pub(crate) struct Plain {
+    process: Child,
+    _code: TempDir,
+}
+
+impl Plain {
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.process)
+    }
+
+    /// Waits for its end: how it ended, standard output, standard error.
+    pub(crate) fn ended(mut self) -> (ExitStatus, String, String) {
+        let text = |pipe: Option<Box<dyn Read + Send>>| {
+            std::thread::spawn(move || {
+                let mut text = String::new();
+                pipe.expect("a pipe").read_to_string(&mut text).expect("text");
+                text
+            })
+        };
+        let stdout = text(self.process.stdout.take().map(|pipe| Box::new(pipe) as _));
+        let stderr = text(self.process.stderr.take().map(|pipe| Box::new(pipe) as _));
+        let status = wait(&mut self.process);
+        (status, stdout.join().expect("stdout"), stderr.join().expect("stderr"))
+    }
+}
+
+impl Drop for Plain {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn wait(process: &mut Child) -> ExitStatus {
+    let mut status = None;
+    until("the shim has ended", || {
+        status = process.try_wait().expect("a status");
+        status.is_some()
+    });
+    status.expect("a status")
+}
+
+/// Looks again and again until it is so. For what nobody announces.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < end, "not so within {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Makes the file that a handler waits for.
+pub(crate) fn release(shim: &Shim) {
+    std::fs::File::create(shim.code().join("go")).and_then(|mut file| file.write_all(b"1")).expect("a file");
+}

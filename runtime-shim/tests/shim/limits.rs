@@ -1,0 +1,151 @@
+//! Room, sizes, and answers that carry no body.
+
+use crate::harness::http::Request;
+use crate::harness::{Language, Setup, Shim, release};
+
+const LENGTH: &str = "exports.handle = function (event) { return {body: String(event.body.length)}; };";
+
+/// Answers `/hold` once the test releases it.
+const HOLD: &str = "
+const fs = require('fs');
+exports.handle = function (event) {
+  if (event.path !== '/hold') return 'free';
+  console.log('holding');
+  return new Promise(function (resolve) {
+    const timer = setInterval(function () {
+      if (fs.existsSync('go')) { clearInterval(timer); resolve('held'); }
+    }, 2);
+  });
+};";
+
+#[test]
+fn an_instance_that_is_full_says_429_and_when_to_come_again() {
+    let shim = Setup::new(Language::Node, HOLD).set("SCW_MAX_CONCURRENCY", "1").start();
+    let held = shim.send(Request::get("/hold"));
+    shim.logged("holding");
+    let answer = shim.get("/");
+    assert_eq!((answer.status, answer.header("retry-after").as_deref()), (429, Some("1")), "{answer:?}");
+    assert_eq!(answer.header("x-zipship-error").as_deref(), Some("Instance.Full"));
+    release(&shim);
+    assert_eq!(held.response().text(), "held");
+    assert_eq!(shim.get("/").text(), "free");
+}
+
+#[test]
+fn a_queue_takes_as_many_as_it_is_long() {
+    let setup = Setup::new(Language::Node, HOLD).set("SCW_MAX_CONCURRENCY", "1").set("SCW_QUEUE_SIZE", "1");
+    let shim = setup.start();
+    let held = shim.send(Request::get("/hold"));
+    shim.logged("holding");
+    // Which of the two comes first is open; one finds room in the queue, the other does not.
+    let two = [shim.send(Request::get("/")), shim.send(Request::get("/"))];
+    let [first, second] = two.map(|sent| std::thread::spawn(move || sent.response()));
+    crate::harness::until("one is refused", || first.is_finished() || second.is_finished());
+    release(&shim);
+    let mut statuses = [first, second].map(|answer| answer.join().expect("an answer").status);
+    statuses.sort_unstable();
+    assert_eq!((statuses, held.response().status), ([200, 429], 200));
+}
+
+fn small() -> Shim {
+    Setup::new(Language::Node, LENGTH).set("SCW_PAYLOAD_MAX_SIZE", "1000").start()
+}
+
+fn chunked(length: usize) -> Vec<u8> {
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut out = head.as_bytes().to_vec();
+    for part in vec![b'x'; length].chunks(100) {
+        out.extend(format!("{:x}\r\n", part.len()).into_bytes());
+        out.extend(part);
+        out.extend(b"\r\n");
+    }
+    out.extend(b"0\r\n\r\n");
+    out
+}
+
+#[test]
+fn a_body_over_the_limit_is_413_whatever_its_framing() {
+    let shim = small();
+    assert_eq!(shim.call(Request::new("POST", "/").body("x".repeat(1000))).text(), "1000");
+    let answer = shim.call(Request::new("POST", "/").body("x".repeat(1001)));
+    assert_eq!((answer.status, answer.header("connection").as_deref()), (413, Some("close")));
+    let fits = shim.connect().expect("a listener").raw(&chunked(1000), "POST").response();
+    assert_eq!(fits.text(), "1000");
+    let over = shim.connect().expect("a listener").raw(&chunked(1001), "POST").response();
+    assert_eq!(over.status, 413, "{over:?}");
+    assert_eq!(shim.get("/").text(), "0");
+}
+
+#[test]
+fn headers_over_the_limit_are_431() {
+    let shim = Setup::new(Language::Node, LENGTH).set("SCW_HEADER_MAX_SIZE", "2000").start();
+    assert_eq!(shim.call(Request::get("/").header("X-Long", &"x".repeat(1800))).status, 200);
+    assert_eq!(shim.call(Request::get("/").header("X-Long", &"x".repeat(2001))).status, 431);
+    assert_eq!(shim.call(Request::get("/").header("X-Long", &"x".repeat(200_000))).status, 431);
+}
+
+#[test]
+fn a_body_framed_in_two_ways_is_refused_or_read_as_chunks_alone() {
+    let shim = small();
+    let post = |framing: &str, body: &str| {
+        let bytes = format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n{body}");
+        shim.connect().expect("a listener").raw(bytes.as_bytes(), "POST").response()
+    };
+    assert_eq!(post("Content-Length: 3\r\nContent-Length: 4\r\n", "abcd").status, 400);
+    let chunks = "5\r\nabcde\r\n0\r\n\r\n";
+    assert_eq!(post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", chunks).text(), "5");
+}
+
+#[test]
+fn upgrades_and_tunnels_are_refused() {
+    let shim = small();
+    let upgrade = Request::get("/").header("Connection", "Upgrade").header("Upgrade", "websocket");
+    assert_eq!(shim.call(upgrade).status, 501);
+    assert_eq!(shim.call(Request::new("CONNECT", "a:1")).status, 405);
+}
+
+#[test]
+fn head_204_and_304_carry_no_body_and_the_connection_goes_on() {
+    let source = "exports.handle = function (event) {
+        return {statusCode: Number(event.path.slice(1)) || 200, body: 'four', headers: {'Content-Length': '99'}}; };";
+    let shim = Setup::new(Language::Node, source).start();
+    let mut connection = shim.connect().expect("a listener");
+    for (method, path, status, length) in [
+        ("HEAD", "/", 200, Some("4")),
+        ("GET", "/204", 204, None),
+        ("GET", "/304", 304, None),
+        ("GET", "/", 200, Some("4")),
+    ] {
+        let (answer, next) = connection.send(Request::new(method, path)).response_and_rest();
+        assert_eq!(
+            (answer.status, answer.header("content-length").as_deref()),
+            (status, length),
+            "{method} {path}"
+        );
+        connection = next;
+    }
+}
+
+#[test]
+fn http_2_with_prior_knowledge_is_served_on_the_same_socket() {
+    use http_body_util::{BodyExt, Full};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    let source = "exports.handle = function (event) { return {body: {protocol: event.requestContext.protocol,
+        host: event.headers.Host, body: event.body}}; };";
+    let shim = Setup::new(Language::Node, source).start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let body = runtime.block_on(async {
+        let stream = tokio::net::UnixStream::connect(shim.socket()).await.expect("a listener");
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (mut sender, connection) = handshake.await.expect("HTTP/2");
+        tokio::spawn(connection);
+        let request = hyper::Request::post("http://h.example/p")
+            .body(Full::new(bytes::Bytes::from("two")))
+            .expect("a request");
+        let answer = sender.send_request(request).await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.into_body().collect().await.expect("a body").to_bytes()
+    });
+    let got: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(got, serde_json::json!({"protocol": "HTTP/2.0", "host": "h.example", "body": "two"}));
+}

@@ -1,0 +1,14 @@
+//! The shim as it is run: the real binary, real interpreters, inherited sockets.
+
+mod concurrency;
+mod descriptors;
+mod drain;
+mod event;
+mod failures;
+mod golang;
+mod golden;
+mod harness;
+mod limits;
+mod startup;
+mod token;
+mod vectors;
