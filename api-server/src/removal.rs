@@ -2,6 +2,7 @@
 //! goes on where a killed server stood.
 
 use contract::api::NamespaceStatus;
+use futures_util::future::join_all;
 
 use crate::{AppState, store::StoreError, tokens};
 
@@ -11,12 +12,11 @@ use crate::{AppState, store::StoreError, tokens};
 /// [`StoreError::Database`]; what is left is tried again at the next start.
 pub async fn function(state: &AppState, id: &str) -> Result<(), StoreError> {
     state.deployments.removed(id).await;
-    let archive = state.store.function_by_id(id).await?.and_then(|function| function.archive);
-    state.store.function_gone(id).await?;
-    if let Some(archive) = archive {
+    // Rows last: whoever finds the function gone finds nothing of it.
+    if let Some(archive) = state.store.function_by_id(id).await?.and_then(|function| function.archive) {
         state.archives.remove(&archive.key).await;
     }
-    Ok(())
+    state.store.function_gone(id).await
 }
 
 /// Removes a namespace that is `deleting`, with its functions. Its registry namespace and images stay.
@@ -24,7 +24,10 @@ pub async fn function(state: &AppState, id: &str) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Database`]; what is left is tried again at the next start.
 pub async fn namespace(state: &AppState, id: &str) -> Result<(), StoreError> {
-    for function_id in state.store.deleting_functions(Some(id)).await? {
+    let functions = state.store.deleting_functions(Some(id)).await?;
+    // All at once: none of them serves while another one drains.
+    join_all(functions.iter().map(|function_id| state.deployments.removed(function_id))).await;
+    for function_id in functions {
         function(state, &function_id).await?;
     }
     state.store.namespace_gone(id).await

@@ -54,9 +54,11 @@ const OTHERS: &[&str] = &[
     "deploy.release",
 ];
 
-const LIMIT: Duration = Duration::from_secs(60);
-/// A version that was replaced has ended after so long, when nobody waits for its answer.
-const DRAINED: Duration = Duration::from_secs(5);
+/// Less than a lease: a start takes over from a dead server at once.
+const LIMIT: Duration = Duration::from_secs(25);
+/// A version that was replaced has ended after so long: an instance that was still starting may miss its SIGTERM, and
+/// is killed after ten seconds.
+const DRAINED: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(20);
 const NODE: Spec<'_> = Spec { runtime: "node10", handler: "handler.handle", privacy: "public" };
 const GO: Spec<'_> = Spec { runtime: "golang", handler: ".", privacy: "public" };

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use zipship_tests::{Answer, Api, Server};
 
-use super::{LIMIT, OTHERS, PAUSE, armed, node, patiently, tail, wait_for};
+use super::{DRAINED, LIMIT, OTHERS, PAUSE, armed, node, patiently, tail, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_other_write_may_be_the_servers_last() -> anyhow::Result<()> {
@@ -27,9 +27,12 @@ async fn kill_at_each(side: &str) -> anyhow::Result<()> {
         let walked = walk(&server, name.starts_with("namespace")).await;
         walked.with_context(|| format!("killed at {point}; the log:\n{}", tail(&server.log())))?;
         wait_for(&marker).await?;
+        // The last of these kills comes after the last answer.
+        let _ = patiently(|| server.api().get("namespaces")).await?.expect(200);
         let kept = fs::read_dir(server.data().join("server/archives"))?.count();
         assert_eq!(kept, 0, "{point}: archives of functions that are gone");
-        assert!(server.sandboxes().is_empty(), "{point}: {:?}", server.sandboxes());
+        let ended = sandboxes_end(&server).await;
+        ended.with_context(|| format!("killed at {point}; the log:\n{}", tail(&server.log())))?;
         server.halt()?;
     }
     Ok(())
@@ -71,6 +74,15 @@ async fn walk(server: &Server, with_namespace: bool) -> anyhow::Result<()> {
         // Asked again, it is under way or done.
         assert!([200, 404, 409].contains(&answer.status), "{path}: {}", answer.text());
         until(api, path, |now| now.status == 404).await?;
+    }
+    Ok(())
+}
+
+async fn sandboxes_end(server: &Server) -> anyhow::Result<()> {
+    let deadline = Instant::now() + DRAINED;
+    while !server.sandboxes().is_empty() {
+        ensure!(Instant::now() < deadline, "sandboxes of a function that is gone: {:?}", server.sandboxes());
+        tokio::time::sleep(PAUSE).await;
     }
     Ok(())
 }
