@@ -17,7 +17,8 @@ pub enum Language {
 }
 
 impl Language {
-    /// Invocations at once in one instance, where neither user nor handler says otherwise.
+    /// Invocations at once in one instance, where the user does not say otherwise. A Go program that speaks the
+    /// Lambda Runtime API takes one at a time all the same.
     #[must_use]
     pub fn default_concurrency(self) -> u32 {
         match self {

@@ -1,5 +1,6 @@
 //! The HTTP API. One request: `router` → `auth` (whose key) → `page` or `json` (what is asked) → the resource's
-//! file → the store → the answer. [`error`] is the only place that knows status codes.
+//! file → the store → the answer. [`error`] is the only place where what went wrong becomes an answer; the status of
+//! each kind is in `contract::api::error`.
 
 mod arguments;
 mod auth;

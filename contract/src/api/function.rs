@@ -21,7 +21,7 @@ pub struct Function {
     pub min_scale: u32,
     /// Most instances.
     pub max_scale: u32,
-    /// Runtime's name, aliases as given but for `python2`.
+    /// Runtime's name, aliases as given.
     pub runtime: String,
     /// MB.
     pub memory_limit: u32,

@@ -4,7 +4,7 @@
 //!  running ── SIGTERM, or the server ended for good ──▶ draining ── server gone ──▶ clearing ── all gone ──▶ exit
 //!     │ ▲                                                  │ deadline: SIGKILL to the server
 //!     ▼ │ restart, later and later
-//!  server dead: every sandbox is killed
+//!  server dead: every sandbox is killed, since its socket and pipes died with the server
 //! ```
 
 use std::collections::HashMap;
