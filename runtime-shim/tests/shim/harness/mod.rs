@@ -69,6 +69,8 @@ impl Setup {
         for name in ["PATH", "HOME"] {
             command.env(name, std::env::var(name).unwrap_or_default());
         }
+        // The worker programs lie in the source tree here: nothing is to be written beside them.
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.env("ZIPSHIP_LANGUAGE", self.language.shim_name());
         match self.language.worker() {
             Some(worker) => command.env("ZIPSHIP_WORKER", worker),
