@@ -26,10 +26,17 @@ impl Gateway {
         self.change(function_id, |route| route.state = state);
     }
 
-    /// Makes a revision live without starting anything: after the server's restart. For one that is live
-    /// already it changes `min_scale`, `max_scale` and what else it carries; another drains.
+    /// Makes a revision live without starting anything: after the server's restart. Another that is live drains.
     pub fn restore(&self, revision: Arc<Revision>) {
         self.function(&revision.function_id).drive(Event::Restore { revision });
+    }
+
+    /// Changes `min_scale`, `max_scale` and what else a revision carries. Without effect for one that is neither
+    /// live nor prepared: it never changes which one is live.
+    pub fn rescale(&self, revision: Arc<Revision>) {
+        if let Some(route) = self.table.get(&revision.function_id) {
+            route.function.drive(Event::Rescale { revision });
+        }
     }
 
     /// Starts an instance of a revision beside the live one and keeps it until [`Gateway::switch`] or

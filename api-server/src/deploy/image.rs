@@ -39,6 +39,8 @@ pub(super) async fn build(
             "this server has no base image for {runtime}; its operator makes one with: zipship images build {runtime}"
         ))
     })?;
+    // Never closed.
+    let _place = platform.building.acquire().await.map_err(Failure::because)?;
     let compile = SandboxCompile::new(platform, &deploy.id);
     let (handler, limits) = (deploy.config.handler.clone(), platform.archive_limits);
     let labels = BTreeMap::from([

@@ -65,6 +65,7 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
         platform.gateway.discard(revision);
     }
     routes.clear_removed(&deploy.function_id).await;
+    drop_archive(platform, &deploy).await;
 }
 
 /// fetching → building → pushing → verifying → switching; between two steps, one write of the journal.
@@ -94,6 +95,17 @@ async fn walk(platform: &Platform, mut deploy: Deploy, made: &OnceLock<String>) 
             Some(next) => {
                 deploy = platform.store.step_deploy(&deploy, next, digest.as_deref(), LEASE).await?
             }
+        }
+    }
+}
+
+/// The archive goes when another one has taken its place meanwhile.
+async fn drop_archive(platform: &Platform, deploy: &Deploy) {
+    match platform.store.archives_needed().await {
+        Ok(needed) if needed.contains(&deploy.archive.key) => {}
+        Ok(_) => platform.archives.remove(&deploy.archive.key).await,
+        Err(error) => {
+            tracing::warn!(deploy.id = %deploy.id, %error, "an old archive stays until the next start")
         }
     }
 }

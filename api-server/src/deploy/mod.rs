@@ -26,11 +26,14 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use builder::base::Base;
 use gateway::Gateway;
 use runner::Backend;
+use tokio::sync::Semaphore;
 
 use crate::{archives, instances::LocalInstances, store::Store};
 
 pub use queue::Deployer;
 
+/// Builds at once: they are CPU-bound. A deploy that waits for its instance holds no place.
+pub const BUILDS_AT_ONCE: usize = 2;
 /// How long a claim is good for; it is renewed while the job goes on.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -48,6 +51,8 @@ pub struct Platform {
     pub registry: oci::client::Client,
     /// `host:port` of the registry.
     pub registry_host: String,
+    /// Places of [`BUILDS_AT_ONCE`].
+    pub building: Semaphore,
     /// Makes sandboxes, also for the Go compiler.
     pub backend: Arc<dyn Backend>,
     /// Starts what was built.

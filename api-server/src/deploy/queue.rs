@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use gateway::RouteState;
-use tokio::sync::{Notify, Semaphore};
+use tokio::{sync::Notify, task::JoinSet};
 
 use super::{
     LEASE, Platform, job,
@@ -15,8 +15,9 @@ use crate::{
     store::{StoreError, deploys::DeployState, new_id},
 };
 
-/// Deploys of different functions at once: builds are CPU-bound.
-const AT_ONCE: usize = 2;
+/// Deploys of different functions at once. Most of them wait for their instance; what they do on the CPU has
+/// places of its own ([`Platform::building`]).
+const AT_ONCE: usize = 32;
 /// A poke may be lost with the process that got it; the sweep finds the row.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -39,26 +40,26 @@ impl Deployer {
     /// Claims and runs deploys, forever. Dropping it leaves them for the next start.
     pub async fn run(self) {
         let owner = new_id();
-        let places = Arc::new(Semaphore::new(AT_ONCE));
+        // Dropped with this future, and all jobs with it.
+        let mut jobs = JoinSet::new();
         loop {
             self.tell_queued().await;
-            let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            while jobs.try_join_next().is_some() {}
+            if jobs.len() >= AT_ONCE {
                 self.rest().await;
                 continue;
-            };
+            }
             match self.platform.store.claim_deploy(&owner, LEASE).await {
                 Ok(Some(deploy)) => {
                     let platform = Arc::clone(&self.platform);
                     let (routes, wake) = (Arc::clone(&self.routes), Arc::clone(&self.wake));
-                    tokio::spawn(async move {
+                    jobs.spawn(async move {
                         job::run(&platform, &routes, deploy).await;
-                        drop(place);
                         // A newer deploy of this function may have waited for this one.
                         wake.notify_one();
                     });
                 }
                 Ok(None) => {
-                    drop(place);
                     self.rest().await;
                 }
                 Err(error) => {
@@ -98,7 +99,7 @@ impl Deployer {
             self.routes.set(&function.id, routes::without_revision(function.state, deploying));
         }
         for revision in platform.store.live_revisions().await? {
-            platform.gateway.restore(job::routed(&revision));
+            self.routes.restore(&revision);
         }
         Ok(())
     }
@@ -116,7 +117,7 @@ impl Deployments for Deployer {
             match platform.store.live_revisions().await {
                 Ok(revisions) => {
                     if let Some(revision) = revisions.iter().find(|one| one.function_id == function_id) {
-                        platform.gateway.restore(job::routed(revision));
+                        platform.gateway.rescale(job::routed(revision));
                     }
                 }
                 Err(error) => {

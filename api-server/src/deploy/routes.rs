@@ -9,6 +9,9 @@ use std::{
 use contract::api::FunctionStatus;
 use gateway::{Gateway, RouteState};
 
+use super::job::routed;
+use crate::store::Revision;
+
 /// The gateway's routes as deploys and deletes change them.
 pub(super) struct Routes {
     gateway: Arc<Gateway>,
@@ -26,6 +29,14 @@ impl Routes {
         let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
         if !removed.contains(function_id) {
             self.gateway.set_route(function_id, state);
+        }
+    }
+
+    /// Makes a revision live without a deploy; without effect for a deleted function.
+    pub(super) fn restore(&self, revision: &Revision) {
+        let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !removed.contains(&revision.function_id) {
+            self.gateway.restore(routed(revision));
         }
     }
 

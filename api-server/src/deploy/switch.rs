@@ -6,7 +6,7 @@ use contract::event::{X_ZIPSHIP_IMAGE, X_ZIPSHIP_PROBE, X_ZIPSHIP_REVISION};
 use reqwest::StatusCode;
 
 use super::{Platform, effect::effect, image, job, job::Failure};
-use crate::store::{Revision, deploys::Deploy};
+use crate::store::{Revision, StoreError, deploys::Deploy};
 
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
@@ -18,18 +18,32 @@ pub(super) async fn switch(
     revision: Option<Revision>,
 ) -> Result<(), Failure> {
     let revision = revision.ok_or_else(|| Failure::because("the revision was not verified"))?;
+    // Before anybody is served by it: what may still fail must not fail afterwards.
+    image::tag(platform, deploy, "latest").await?;
     platform.gateway.expect_probe(&deploy.function_id, &deploy.nonce);
     effect("route.switch", async { platform.gateway.switch(&revision.id) })
         .await
         .map_err(Failure::because)?;
     let proved = prove(platform, deploy, &revision).await;
     platform.gateway.forget_probe(&deploy.function_id, &deploy.nonce);
-    if let Err(failure) = proved {
-        back_to_live(platform, deploy).await?;
-        return Err(failure);
+    let written = match proved {
+        Ok(()) => platform.store.deploy_ready(deploy).await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
+    match written {
+        Ok(()) => apply_scale(platform, deploy).await,
+        Err(failure) => {
+            back_to_live(platform, deploy).await;
+            Err(failure)
+        }
     }
-    image::tag(platform, deploy, "latest").await?;
-    platform.store.deploy_ready(deploy).await?;
+}
+
+/// The scale may have been changed since the deploy was asked for.
+async fn apply_scale(platform: &Platform, deploy: &Deploy) -> Result<(), Failure> {
+    if let Some(revision) = live(platform, deploy).await? {
+        platform.gateway.rescale(job::routed(&revision));
+    }
     Ok(())
 }
 
@@ -64,11 +78,18 @@ async fn probe(platform: &Platform, deploy: &Deploy, revision: &Revision) -> Res
     Ok(())
 }
 
-/// The switch did not work out: callers go back to what the store says is live.
-async fn back_to_live(platform: &Platform, deploy: &Deploy) -> Result<(), Failure> {
-    let live = platform.store.live_revisions().await?;
-    if let Some(revision) = live.iter().find(|revision| revision.function_id == deploy.function_id) {
-        platform.gateway.restore(job::routed(revision));
+/// The switch did not work out: callers go back to what the store says is live, or to nothing.
+async fn back_to_live(platform: &Platform, deploy: &Deploy) {
+    match live(platform, deploy).await {
+        Ok(Some(revision)) => platform.gateway.restore(job::routed(&revision)),
+        Ok(None) => platform.gateway.remove(&deploy.function_id).await,
+        Err(error) => {
+            tracing::error!(deploy.id = %deploy.id, %error, "the old version could not be put back")
+        }
     }
-    Ok(())
+}
+
+async fn live(platform: &Platform, deploy: &Deploy) -> Result<Option<Revision>, StoreError> {
+    let live = platform.store.live_revisions().await?;
+    Ok(live.into_iter().find(|revision| revision.function_id == deploy.function_id))
 }

@@ -13,8 +13,8 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tower::ServiceExt as _;
 
-/// How long a client may take to send its request's head.
-const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// How long a client may take to send its request's head; a kept connection may rest as long.
+const HEAD_LIMIT: Duration = Duration::from_secs(60);
 /// Pause after a failed accept: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

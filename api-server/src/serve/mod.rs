@@ -9,12 +9,12 @@ use builder::zip::ArchiveLimits;
 use gateway::{Gateway, GatewayConfig};
 use registry::Registry;
 use runner::Backend;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
     AppState, Config, Deployments,
     archives::{self, Presigner},
-    deploy::{Deployer, Platform},
+    deploy::{self, Deployer, Platform},
     http,
     instances::LocalInstances,
     registry_access::RegistryAccess,
@@ -96,6 +96,7 @@ pub async fn run(
         bases: bases.clone(),
         registry: state.registry_client()?,
         registry_host: own.clone(),
+        building: Semaphore::new(deploy::BUILDS_AT_ONCE),
         backend,
         instances,
         gateway: Arc::clone(&gateway),
@@ -118,7 +119,10 @@ pub async fn run(
 
     stop.await;
     tracing::info!("stopping");
+    // First of all, and with all that is under way: a deploy that is cut off here is claimed again at the next
+    // start, while one that saw its instance go would end in error.
     deploys.abort();
+    let _ = deploys.await;
     let (_, left) = tokio::join!(listening.stop(SHUTDOWN), gateway.shutdown(SHUTDOWN));
     if let Err(left) = left {
         tracing::warn!(?left, "instances were left to the launcher");

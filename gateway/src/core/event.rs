@@ -57,6 +57,8 @@ pub(crate) enum Event {
     /// This revision is live; nothing is started for it before a request comes (or `min_scale` asks). With the
     /// id of the live one: new limits for it.
     Restore { revision: Arc<Revision> },
+    /// New limits for a revision that is known, live or not; nothing for one that is not.
+    Rescale { revision: Arc<Revision> },
     /// Have an instance of this revision, beside the live one.
     Prepare { revision: Arc<Revision> },
     /// From now on every request without a slot goes to this revision.

@@ -90,6 +90,11 @@ impl State {
             Event::Exited { instance } => self.exited(now, instance, &mut actions),
             Event::Stopped { instance } => self.stopped(instance),
             Event::Restore { revision } => self.restore(now, revision, &mut actions),
+            Event::Rescale { revision } => {
+                if let Some(known) = self.known(&revision.id) {
+                    known.revision = revision;
+                }
+            }
             Event::Prepare { revision } => self.prepare(now, revision, &mut actions),
             Event::Switch { revision_id } => self.switch(now, &revision_id, &mut actions),
             Event::Discard { revision_id } => self.discard(now, &revision_id, &mut actions),

@@ -74,3 +74,27 @@ async fn call_until(function: Function, ready: Arc<AtomicBool>) -> anyhow::Resul
     }
     Ok((old, new))
 }
+
+/// An orderly stop is no failure of the deploy: the next start goes on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_stopped_in_a_deploy_ends_it_after_the_next_start() -> anyhow::Result<()> {
+    let slow = "const begin = Date.now();\nwhile (Date.now() - begin < 3000) {}\nmodule.exports.handle = async () => 'new';\n";
+    let mut server = Server::at_fixed_port()?;
+    server.launch(&[])?;
+    let spec = Spec { runtime: "node10", handler: "handler.handle", privacy: "public" };
+    let function = Function::create(server.api(), spec).await?;
+    function.upload(&Zip::of("handler.js", slow).bytes()).await?;
+    let path = format!("functions/{}/deploy", function.id);
+    let _ = server.api().post(&path, &serde_json::json!({})).await?.expect(200);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !server.log().contains(r#""step":"pushing""#) {
+        anyhow::ensure!(std::time::Instant::now() < deadline, "it never came to verifying: {}", server.log());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    server.halt()?;
+    server.launch(&[])?;
+    let settled = function.settled().await?;
+    assert_eq!(settled["status"], "ready", "{settled}");
+    assert_eq!(function.call().await?.text(), "new");
+    server.stop()
+}
