@@ -106,7 +106,10 @@ impl Instances for LocalInstances {
     fn stop(&self, instance: String) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            if let Err(error) = inner.backend.stop(&instance, GRACE).await {
+            // One that is not ready has nothing to finish, and may not yet listen to SIGTERM.
+            let starting = inner.known().starting.contains_key(&instance);
+            let grace = if starting { Duration::ZERO } else { GRACE };
+            if let Err(error) = inner.backend.stop(&instance, grace).await {
                 tracing::warn!(instance.id = %instance, %error, "an instance could not be stopped");
             }
             inner.known().starting.remove(&instance);

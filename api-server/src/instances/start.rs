@@ -53,8 +53,10 @@ pub(super) async fn start(
     inner.backend.start(spec(revision, instance, &found), fds).await.map_err(platform)?;
     let created = Instant::now();
 
-    let line = read_ready(ready, exited, revision).await?;
+    let line = read_ready(ready, exited, revision).await;
+    // With or without success: from now on it has time to end by itself, and its last words are heard.
     inner.known().starting.remove(instance);
+    let line = line?;
     let phases = vec![
         Phase { name: "unpack", duration: unpacked - begin },
         Phase { name: "create", duration: created - unpacked },

@@ -56,9 +56,8 @@ const OTHERS: &[&str] = &[
 
 /// Less than a lease: a start takes over from a dead server at once.
 const LIMIT: Duration = Duration::from_secs(25);
-/// A version that was replaced has ended after so long: an instance that was still starting may miss its SIGTERM, and
-/// is killed after ten seconds.
-const DRAINED: Duration = Duration::from_secs(15);
+/// A version that was replaced has ended after so long, also when its instance was still starting.
+const DRAINED: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 const NODE: Spec<'_> = Spec { runtime: "node10", handler: "handler.handle", privacy: "public" };
 const GO: Spec<'_> = Spec { runtime: "golang", handler: ".", privacy: "public" };
