@@ -3,6 +3,7 @@
 mod concurrency;
 mod descriptors;
 mod drain;
+mod endurance;
 mod event;
 mod failures;
 mod golang;

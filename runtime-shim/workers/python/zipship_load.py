@@ -12,9 +12,10 @@ class NotThere(Exception):
 
 def find(directory, path):
     for candidate in (path, path.replace(".", "/")):
-        name = os.path.join(directory, candidate + ".py")
-        if os.path.isfile(name):
-            return candidate, name
+        for ending in (".py", "__init__.py"):
+            name = os.path.join(directory, candidate + ("/" if ending.startswith("_") else "") + ending)
+            if os.path.isfile(name):
+                return candidate, name
     folder = os.path.join(directory, os.path.dirname(path))
     there = sorted(os.listdir(folder))[:20] if os.path.isdir(folder) else []
     raise NotThere("the handler file %s.py is not there; %s has: %s" % (path, folder, ", ".join(there) or "nothing"))
