@@ -12,6 +12,11 @@ use crate::{AppState, store::StoreError, tokens};
 /// [`StoreError::Database`]; what is left is tried again at the next start.
 pub async fn function(state: &AppState, id: &str) -> Result<(), StoreError> {
     state.deployments.removed(id).await;
+    forget(state, id).await
+}
+
+/// Drops what is kept of a function of which nothing runs.
+async fn forget(state: &AppState, id: &str) -> Result<(), StoreError> {
     // Rows last: whoever finds the function gone finds nothing of it.
     if let Some(archive) = state.store.function_by_id(id).await?.and_then(|function| function.archive) {
         state.archives.remove(&archive.key).await;
@@ -28,7 +33,7 @@ pub async fn namespace(state: &AppState, id: &str) -> Result<(), StoreError> {
     // All at once: none of them serves while another one drains.
     join_all(functions.iter().map(|function_id| state.deployments.removed(function_id))).await;
     for function_id in functions {
-        function(state, &function_id).await?;
+        forget(state, &function_id).await?;
     }
     state.store.namespace_gone(id).await
 }
