@@ -27,6 +27,8 @@ pub(crate) enum Trouble {
     TimedOut { timeout: Duration },
     /// The instance ended without an answer.
     Broken { exit: Option<Exit>, memory_mb: u32 },
+    /// The instance lives, but what served the request was killed for want of memory.
+    OutOfMemory { memory_mb: u32 },
     /// Instances took no connection, however often one was asked for.
     Unreachable,
 }
@@ -93,6 +95,7 @@ impl Trouble {
                 (StatusCode::GATEWAY_TIMEOUT, "timeout", message, None)
             }
             Self::Broken { exit, memory_mb } => broken(exit, memory_mb),
+            Self::OutOfMemory { memory_mb } => out_of_memory(memory_mb),
             Self::Unreachable => {
                 let message = "the platform could not reach an instance of the function";
                 (unavailable, "unreachable", message.into(), Some(SOON))
@@ -134,11 +137,15 @@ fn refused(refusal: Refusal) -> Words {
 
 fn broken(exit: Option<Exit>, memory_mb: u32) -> Words {
     if exit.is_some_and(|exit| exit.out_of_memory) {
-        let message = format!("the function ran out of its memory limit of {memory_mb} MB");
-        return (StatusCode::INSUFFICIENT_STORAGE, "out_of_memory", message, None);
+        return out_of_memory(memory_mb);
     }
     let message = "the function's instance ended before it answered";
     (StatusCode::BAD_GATEWAY, "instance_failed", message.into(), None)
+}
+
+fn out_of_memory(memory_mb: u32) -> Words {
+    let message = format!("the function ran out of its memory limit of {memory_mb} MB");
+    (StatusCode::INSUFFICIENT_STORAGE, "out_of_memory", message, None)
 }
 
 fn cause_class(kind: StartFailureKind) -> &'static str {

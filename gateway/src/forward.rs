@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use contract::event::X_REQUEST_ID;
+use contract::event::{X_REQUEST_ID, X_ZIPSHIP_ERROR};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -22,6 +22,8 @@ use crate::{BodyError, BoxBody, Gateway, probe};
 
 /// Instances that are tried for a request of which no byte was written.
 const TRIES: u32 = 3;
+/// What the shim marks its answer with when its worker died.
+const WORKER_KILLED: &str = "Runtime.WorkerKilled";
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 impl Gateway {
@@ -63,6 +65,9 @@ impl Gateway {
             let limit = instance.revision.timeout + self.shared.config.timeout_slack;
             match Finish::new(exchange(slot, request, limit), &self.shared.runtime).await {
                 Ok(response) => {
+                    if self.ran_out_of_memory(&response, &instance).await {
+                        return Err(Trouble::OutOfMemory { memory_mb: instance.revision.memory_mb });
+                    }
                     let mut response = to_caller(response);
                     if let Some(cold) = cold {
                         tell_timing(response.headers_mut(), cold, granted.elapsed(), &instance);
@@ -77,6 +82,12 @@ impl Gateway {
             }
         }
         Err(Trouble::Unreachable)
+    }
+
+    /// The shim lives and says that its worker was killed: whether for want of memory is known outside only.
+    async fn ran_out_of_memory<B>(&self, response: &Response<B>, instance: &Instance) -> bool {
+        let lost = response.headers().get(X_ZIPSHIP_ERROR).is_some_and(|error| error == WORKER_KILLED);
+        lost && self.shared.instances.out_of_memory(instance.name.clone()).await
     }
 
     fn route(&self, uri: &Uri) -> Result<(Target, Route), Trouble> {

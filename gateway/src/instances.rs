@@ -52,6 +52,13 @@ pub trait Instances: Send + Sync + 'static {
     /// The instance has given its first answer: what was put off for a quick start may happen now (the CPU
     /// limit). Called once per instance; must not block.
     fn first_answer(&self, instance: &str);
+
+    /// Whether a process of the instance was killed for want of memory since this was last asked. Asked when the
+    /// instance lives and says that it lost its worker.
+    fn out_of_memory(&self, instance: String) -> BoxFuture<'static, bool> {
+        drop(instance);
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// An instance that is ready.

@@ -87,6 +87,8 @@ pub struct InstanceInfo {
     pub state: InstanceState,
     /// The labels it was started with.
     pub labels: BTreeMap<String, String>,
+    /// How often the kernel has killed a process of it for want of memory; the instance itself may live on.
+    pub oom_kills: u64,
 }
 
 /// The end of an instance: its first process is gone, and with it all others.

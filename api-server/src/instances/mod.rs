@@ -44,6 +44,8 @@ struct Known {
     starting: HashMap<String, oneshot::Sender<Exited>>,
     /// CPU that an instance gets after its first answer, in thousandths of a core.
     cpu: HashMap<String, u32>,
+    /// Kills for want of memory that were told already, by instance.
+    oom_kills: HashMap<String, u64>,
     /// Diff ids that the runner has unpacked.
     unpacked: HashSet<String>,
 }
@@ -74,6 +76,7 @@ impl LocalInstances {
         let waiting = {
             let mut known = self.0.known();
             known.cpu.remove(&exited.instance);
+            known.oom_kills.remove(&exited.instance);
             known.starting.remove(&exited.instance)
         };
         if let Some(waiting) = waiting {
@@ -115,6 +118,16 @@ impl Instances for LocalInstances {
             inner.known().starting.remove(&instance);
             // It never had one when its start failed early.
             let _ = tokio::fs::remove_file(inner.socket(&instance)).await;
+        })
+    }
+
+    fn out_of_memory(&self, instance: String) -> BoxFuture<'static, bool> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let running = inner.backend.list().await.unwrap_or_default();
+            let Some(info) = running.into_iter().find(|info| info.id == instance) else { return false };
+            let told = inner.known().oom_kills.insert(instance, info.oom_kills).unwrap_or(0);
+            info.oom_kills > told
         })
     }
 

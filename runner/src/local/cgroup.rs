@@ -46,11 +46,16 @@ impl Cgroups {
 
     /// Whether the kernel killed something in this sandbox's group for want of memory.
     pub(crate) fn out_of_memory(&self, id: &str) -> bool {
+        self.oom_kills(id) > 0
+    }
+
+    /// How often the kernel killed something in this sandbox's group for want of memory.
+    pub(crate) fn oom_kills(&self, id: &str) -> u64 {
         let file = match self.version {
             Version::One => format!("{MOUNT}/memory{}/memory.oom_control", self.path(id)),
             Version::Two => format!("{MOUNT}{}/memory.events", self.path(id)),
         };
-        fs::read_to_string(file).is_ok_and(|text| oom_kills(&text) > 0)
+        fs::read_to_string(file).map_or(0, |text| oom_kills(&text))
     }
 
     /// Removes the parent and all below it, in every hierarchy; what still holds processes is tried again until

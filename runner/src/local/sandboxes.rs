@@ -316,6 +316,7 @@ impl Launcher {
                 id: id.clone(),
                 state: sandbox.state,
                 labels: sandbox.labels.clone(),
+                oom_kills: self.cgroups.oom_kills(id),
             })
             .collect()
     }
