@@ -221,7 +221,9 @@ impl Launcher {
         let Some(server) = self.server.take() else { return };
         let code = exit_code(status);
         if matches!(self.phase, Phase::Draining) {
-            return self.clear(code);
+            // It may have been told to end before it listened for that: that is what was asked of it.
+            let asked = status.terminating_signal() == Some(Signal::TERM.as_raw());
+            return self.clear(if asked { 0 } else { code });
         }
         if status.exited() && FINAL_CODES.contains(&code) {
             return self.clear(code);
