@@ -6,7 +6,8 @@ use super::overlay::LAYERS_MAX;
 use super::wire::CompileCall;
 use crate::{InstanceSpec, RunnerError};
 
-type Checked = Result<(), RunnerError>;
+/// Fine, or what is wrong.
+pub(crate) type Checked = Result<(), RunnerError>;
 
 /// `[a-z0-9-]{1,64}`: ids become directory, group and container names.
 pub(crate) fn id(id: &str) -> Checked {
@@ -55,7 +56,7 @@ fn within(what: &str, value: u32, least: u32, most: u32) -> Checked {
     require((least..=most).contains(&value), || format!("{what} {value} is not {least} to {most}"))
 }
 
-fn require(good: bool, text: impl FnOnce() -> String) -> Checked {
+pub(crate) fn require(good: bool, text: impl FnOnce() -> String) -> Checked {
     if good { Ok(()) } else { Err(RunnerError::Invalid(text())) }
 }
 

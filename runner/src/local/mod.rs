@@ -17,6 +17,7 @@ mod check;
 mod client;
 mod compile;
 mod config;
+mod descriptors;
 mod jail;
 mod launcher;
 mod layers;

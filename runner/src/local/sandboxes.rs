@@ -14,7 +14,7 @@ use super::launcher::{Caller, Job, Launcher};
 use super::overlay::RootKey;
 use super::spec::{self, Frame};
 use super::wire::{Answer, CompileCall, FromLauncher};
-use super::{check, compile, oci_runtime};
+use super::{check, compile, descriptors, oci_runtime};
 use crate::{CompileOutcome, Exited, InstanceInfo, InstanceSpec, InstanceState, RunnerError};
 
 /// How long the runtime may take to make a sandbox.
@@ -74,6 +74,7 @@ impl Launcher {
         fds: [OwnedFd; 4],
     ) -> Result<(), RunnerError> {
         check::instance(&spec)?;
+        descriptors::instance(&fds, self.config.uid)?;
         self.require_unused(&spec.id)?;
         if let Some(missing) = spec.layers.iter().find(|layer| !self.layers.has(layer)) {
             return Err(RunnerError::LayerMissing(missing.to_string()));
@@ -101,6 +102,7 @@ impl Launcher {
         log: OwnedFd,
     ) -> Result<(), RunnerError> {
         check::compile(&call)?;
+        descriptors::channel(&log, self.config.uid)?;
         self.require_unused(&call.id)?;
         let Some(toolchain) = self.config.go_toolchain.clone() else {
             return Err(RunnerError::Unavailable("no Go toolchain is configured".to_owned()));

@@ -59,6 +59,11 @@ impl World {
         self.directory.path().join("data")
     }
 
+    /// A file of root's that everybody may read.
+    pub(crate) fn victim(&self) -> PathBuf {
+        self.directory.path().join("victim")
+    }
+
     pub(crate) fn serve(&self, scenario: &str) -> std::io::Result<Outer> {
         let executable = std::env::current_exe()?;
         Ok(Outer(Command::new(executable).arg("serve").arg(self.data()).arg(scenario).spawn()?))
@@ -140,6 +145,7 @@ pub(crate) fn server(arguments: &[String]) -> ExitCode {
             match name {
                 _ if name.starts_with("life_") => crate::life::run(name, &server, &client).await,
                 _ if name.starts_with("unpack_") => crate::unpack::run(name, &server, &client).await,
+                _ if name.starts_with("hostile_") => crate::hostile::run(name, &server, &client).await,
                 _ if name.starts_with("compile_") => crate::compile::run(name, &server, &client).await,
                 _ => crate::instances::run(name, &server, &client).await,
             }
@@ -168,6 +174,11 @@ pub(crate) struct Ends {
 }
 
 impl Server {
+    /// The same as the world's.
+    pub(crate) fn victim(&self) -> PathBuf {
+        self.data.ancestors().nth(2).map_or_else(PathBuf::new, |directory| directory.join("victim"))
+    }
+
     /// Unpacks a layer with busybox in it and all its names that the scripts use.
     pub(crate) async fn busybox(&self, client: &Client) -> Result<Digest, Box<dyn std::error::Error>> {
         let tar = busybox_layer()?;

@@ -3,6 +3,7 @@
 
 mod compile;
 mod fixture;
+mod hostile;
 mod instances;
 mod life;
 mod unpack;
@@ -18,7 +19,8 @@ fn main() -> ExitCode {
         Some("server") => fixture::server(&arguments[2..]),
         _ => {
             let arguments = Arguments::from_args();
-            let trials = [instances::trials(), unpack::trials(), life::trials(), compile::trials()];
+            let trials =
+                [instances::trials(), unpack::trials(), life::trials(), compile::trials(), hostile::trials()];
             libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
         }
     }

@@ -1,0 +1,34 @@
+//! What kind of descriptor the server may hand to a sandbox. Never trust one by its number: a directory is a way out
+//! of the sandbox's mounts, and the runtime makes a sandbox the owner of its standard output.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{FileType, fstat, fstatfs};
+use rustix::net::sockopt;
+
+use super::check::{Checked, require};
+
+/// `PIPEFS_MAGIC`: pipes without a name. One with a name is a file, and may be somebody else's.
+const PIPES: u64 = 0x5049_5045;
+
+/// A listening socket and three channels, in the order of `InstanceFds`. `server` is the server's user.
+pub(crate) fn instance(fds: &[OwnedFd; 4], server: u32) -> Checked {
+    let [listen, channels @ ..] = fds;
+    let listens = sockopt::socket_acceptconn(listen).unwrap_or(false);
+    require(listens, || "the first descriptor is not a listening socket".to_owned())?;
+    channels.iter().try_for_each(|fd| channel(fd, server))
+}
+
+/// A pipe, or a file of the server's own: in memory, mostly.
+pub(crate) fn channel(fd: &OwnedFd, server: u32) -> Checked {
+    let own_file = fstat(fd).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_uid == server
+    });
+    let text = || "a descriptor is neither a pipe nor a file of the server".to_owned();
+    require(own_file || is_pipe(fd), text)
+}
+
+fn is_pipe(fd: impl AsFd) -> bool {
+    let fifo = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
+    fifo && fstatfs(&fd).is_ok_and(|system| u64::try_from(system.f_type) == Ok(PIPES))
+}
