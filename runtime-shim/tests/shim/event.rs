@@ -53,6 +53,14 @@ fn over_a_tcp_socket_that_was_inherited_the_event_is_the_same() {
 }
 
 #[test]
+fn on_a_port_of_its_own_nobody_is_believed() {
+    let source = "exports.handle = function (event) { return {body: event}; };";
+    let event = Setup::new(Language::Node, source).start_on_port().call(golden_request()).json();
+    assert_eq!(event["requestContext"]["identity"]["sourceIp"], "127.0.0.1");
+    assert_eq!(event["headers"]["X-Forwarded-For"], Value::Null);
+}
+
+#[test]
 fn bytes_survive_the_way_in_and_out() {
     // Every byte, so not UTF-8, and long enough for many reads.
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();

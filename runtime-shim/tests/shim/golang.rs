@@ -1,7 +1,7 @@
 //! Go programs of both forms: one that serves HTTP, and one with `aws-lambda-go` unmodified.
 
 use crate::harness::http::Request;
-use crate::harness::{Language, Setup};
+use crate::harness::{Language, Setup, free_port};
 
 fn serves(language: Language, at_once: u32, port: &str) {
     let shim = Setup::new(language, "").set("SCW_UPSTREAM_PORT", port).start();
@@ -15,12 +15,6 @@ fn serves(language: Language, at_once: u32, port: &str) {
     assert_eq!(died.status, 502, "{died:?}");
     assert_eq!(died.header("x-zipship-error").as_deref(), Some("Runtime.WorkerKilled"));
     assert_eq!(shim.get("/again").text(), "/again");
-}
-
-/// A port that nobody uses now; another test may not take it, since each asks the machine.
-pub(crate) fn free_port() -> String {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address").port().to_string()
 }
 
 #[test]

@@ -77,6 +77,18 @@ fn a_body_over_the_limit_is_413_whatever_its_framing() {
 }
 
 #[test]
+fn a_caller_who_asks_first_hears_100_only_when_the_body_fits() {
+    let shim = small();
+    let ask =
+        |length: usize| Request::new("POST", "/").header("Expect", "100-continue").body("x".repeat(length));
+    let fits = shim.call(ask(1000));
+    assert_eq!((&*fits.interim, fits.status, fits.is_cut), (&[100][..], 200, false));
+    let (over, mut connection) = shim.send(ask(1001)).response_and_rest();
+    assert_eq!((&*over.interim, over.status), (&[][..], 413));
+    assert!(connection.closes());
+}
+
+#[test]
 fn headers_over_the_limit_are_431() {
     let shim = Setup::new(Language::Node, LENGTH).set("SCW_HEADER_MAX_SIZE", "2000").start();
     assert_eq!(shim.call(Request::get("/").header("X-Long", &"x".repeat(1800))).status, 200);

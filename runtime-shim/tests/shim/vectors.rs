@@ -11,9 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::golang::free_port;
 use crate::harness::http::{Request, Response};
-use crate::harness::{Language, Setup, Shim};
+use crate::harness::{Language, Setup, Shim, free_port};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -51,9 +51,13 @@ impl Request {
 /// An answer. Names are lower case, values are Latin-1.
 #[derive(Debug, Clone)]
 pub(crate) struct Response {
+    /// Statuses below 200 that came before.
+    pub(crate) interim: Vec<u16>,
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// The connection ended before the body did.
+    pub(crate) is_cut: bool,
 }
 
 impl Response {
@@ -101,6 +105,16 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Whether the other side closes the connection, without another byte, within the deadline.
+    pub(crate) fn closes(&mut self) -> bool {
+        match self.0.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
 /// A request whose answer is to come.
 pub(crate) struct Sent {
     connection: Connection,
@@ -120,25 +134,82 @@ impl Sent {
 }
 
 fn read(stream: &mut impl BufRead, method: &str) -> Response {
-    let mut line = || {
-        let mut bytes = Vec::new();
-        stream.read_until(b'\n', &mut bytes).expect("an answer within the deadline");
-        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
-        text.trim_end_matches(['\r', '\n']).to_owned()
+    let mut interim = Vec::new();
+    let (status, headers) = loop {
+        let (status, headers) = head(stream);
+        if status >= 200 {
+            break (status, headers);
+        }
+        interim.push(status);
     };
-    let start = line();
+    let is_bodiless = method == "HEAD" || matches!(status, 204 | 304);
+    let value = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let (body, is_cut) = if is_bodiless {
+        (Vec::new(), false)
+    } else if value("transfer-encoding") == Some("chunked") {
+        chunks(stream)
+    } else if let Some(length) = value("content-length") {
+        let length = length.parse().expect("a length");
+        let body = up_to(stream, length);
+        let is_cut = body.len() < length;
+        (body, is_cut)
+    } else if value("connection") == Some("close") {
+        (up_to(stream, usize::MAX), false)
+    } else {
+        (Vec::new(), false)
+    };
+    Response { interim, status, headers, body, is_cut }
+}
+
+fn line(stream: &mut impl BufRead) -> String {
+    let mut bytes = Vec::new();
+    stream.read_until(b'\n', &mut bytes).expect("an answer within the deadline");
+    let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+    text.trim_end_matches(['\r', '\n']).to_owned()
+}
+
+fn head(stream: &mut impl BufRead) -> (u16, Vec<(String, String)>) {
+    let start = line(stream);
     let status = start.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status: u16 = status.unwrap_or_else(|| panic!("no answer: {start:?}"));
     let mut headers = Vec::new();
     loop {
-        let header = line();
+        let header = line(stream);
         let Some((name, value)) = header.split_once(':') else { break };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").map(|(_, v)| v.parse());
-    let length: usize = length.map_or(0, |length| length.expect("a length"));
-    let is_bodiless = method == "HEAD" || matches!(status, 204 | 304);
-    let mut body = vec![0; if is_bodiless { 0 } else { length }];
-    stream.read_exact(&mut body).expect("a body");
-    Response { status, headers, body }
+    (status, headers)
+}
+
+/// At most so many bytes; fewer when the connection ends.
+fn up_to(stream: &mut impl BufRead, length: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    let limit = u64::try_from(length).unwrap_or(u64::MAX);
+    // A connection that is reset has ended too.
+    if let Err(error) = stream.take(limit).read_to_end(&mut body) {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "a body within the deadline: {error}");
+    }
+    body
+}
+
+/// A chunked body, and whether it was cut.
+fn chunks(stream: &mut impl BufRead) -> (Vec<u8>, bool) {
+    let mut body = Vec::new();
+    loop {
+        let size = line(stream);
+        let Ok(size) = usize::from_str_radix(size.split(';').next().unwrap_or_default(), 16) else {
+            return (body, true);
+        };
+        let part = up_to(stream, size);
+        let is_cut = part.len() < size;
+        body.extend(part);
+        if is_cut {
+            return (body, true);
+        }
+        let end = line(stream);
+        if size == 0 {
+            assert_eq!(end, "", "no trailers");
+            return (body, false);
+        }
+    }
 }

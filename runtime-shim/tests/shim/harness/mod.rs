@@ -93,18 +93,30 @@ impl Setup {
         self.start_on(Address::Tcp(address), listener.into())
     }
 
+    /// The same on a port that the shim binds itself, so nobody is believed.
+    pub(crate) fn start_on_port(self) -> Shim {
+        let port = self.environment.get("PORT").cloned().unwrap_or_else(free_port);
+        let address = format!("127.0.0.1:{port}").parse().expect("an address");
+        self.set("PORT", &port).start_with(Address::Tcp(address), None)
+    }
+
     fn start_on(self, address: Address, listener: OwnedFd) -> Shim {
+        self.start_with(address, Some(listener))
+    }
+
+    fn start_with(self, address: Address, listener: Option<OwnedFd>) -> Shim {
         let (ready, ready_end) = std::io::pipe().expect("a pipe");
         let (log, log_end) = std::io::pipe().expect("a pipe");
         let mut control = tempfile::tempfile().expect("a file");
         serde_json::to_writer(&control, &Control { environment: self.environment.clone() }).expect("written");
         control.rewind().expect("rewound");
-        let descriptors: [(&str, OwnedFd); 4] = [
-            ("ZIPSHIP_LISTEN_FD", listener),
+        let ours = [
             ("ZIPSHIP_READY_FD", ready_end.into()),
             ("ZIPSHIP_LOG_FD", log_end.into()),
             ("ZIPSHIP_CONTROL_FD", control.into()),
         ];
+        let listener = listener.map(|listener| ("ZIPSHIP_LISTEN_FD", listener));
+        let descriptors: Vec<(&str, OwnedFd)> = listener.into_iter().chain(ours).collect();
         let inodes = descriptors
             .iter()
             .map(|(_, descriptor)| rustix::fs::fstat(descriptor).expect("a file").st_ino)
@@ -143,6 +155,12 @@ fn spawn<'a>(command: &mut Command, inherited: impl IntoIterator<Item = Borrowed
 pub(crate) fn output(command: &mut Command) -> std::process::Output {
     let child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), []);
     child.wait_with_output().expect("its output")
+}
+
+/// A port that nobody uses now; another test may not take it, since each asks the machine.
+pub(crate) fn free_port() -> String {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address").port().to_string()
 }
 
 fn line_of(mut pipe: std::io::PipeReader) -> ReadyLine {
