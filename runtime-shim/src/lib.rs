@@ -32,7 +32,9 @@ use crate::worker::{Launcher, Verdict, Worker};
 /// The configuration is wrong (`EX_USAGE`).
 const EXIT_CONFIGURATION: u8 = 64;
 
-fn main() -> ExitCode {
+/// The whole life of the process, from the environment to the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
     match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, message)) => {
