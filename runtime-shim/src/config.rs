@@ -73,10 +73,9 @@ pub(crate) struct Config {
     pub(crate) queue: Option<usize>,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) upstream_port: u16,
+    pub(crate) metrics_port: Option<u16>,
     /// What the worker process gets: everything but `ZIPSHIP_*`.
     pub(crate) worker_environment: BTreeMap<String, String>,
-    /// Settings that are understood but that this version does not act on.
-    pub(crate) warnings: Vec<String>,
 }
 
 /// Every reason why the shim does not start, one a line.
@@ -124,7 +123,7 @@ impl Config {
             upstream_port: read.number(name::SCW_UPSTREAM_PORT).unwrap_or(name::DEFAULT_UPSTREAM_PORT),
             code_directory: defaults.code_directory,
             worker_environment: worker_environment(environment),
-            warnings: read.warnings(),
+            metrics_port: read.metrics_port(listen),
         };
         if read.problems.is_empty() { Ok(config) } else { Err(ConfigErrors(read.problems)) }
     }
@@ -279,11 +278,13 @@ impl Reader<'_> {
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
-        self.text(name::SCW_METRICS_PORT)
-            .map(|_| format!("{} is set, but this version serves no metrics", name::SCW_METRICS_PORT))
-            .into_iter()
-            .collect()
+    fn metrics_port(&mut self, listen: Listen) -> Option<u16> {
+        let port = self.number(name::SCW_METRICS_PORT)?;
+        if port == 0 || listen == Listen::Port(port) {
+            let problem = format!("{} is {port}; it must be a port of its own", name::SCW_METRICS_PORT);
+            self.problems.push(problem);
+        }
+        Some(port)
     }
 }
 

@@ -7,6 +7,7 @@
 mod config;
 mod golang;
 mod init;
+mod metrics;
 mod request;
 mod serve;
 mod worker;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use contract::environment as name;
 use contract::instance::{Control, ReadyLine};
@@ -23,6 +25,7 @@ use crate::config::{Config, Defaults};
 use crate::init::logs::{Level, Logs};
 use crate::init::reap::Reaper;
 use crate::init::signals::{Stop, ignore_hangup};
+use crate::metrics::Metrics;
 use crate::request::Shim;
 use crate::request::slots::Slots;
 use crate::request::token::Guard;
@@ -46,12 +49,13 @@ pub fn main() -> ExitCode {
 }
 
 fn start() -> Result<(), (u8, String)> {
+    let process_started = Instant::now();
     let machine = |error: io::Error| (1, error.to_string());
     init::spawn::seal().map_err(machine)?;
     request::signature::install();
     let config = configure().map_err(|problem| (EXIT_CONFIGURATION, problem))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
-    runtime.block_on(run(config)).map_err(|error| (1, error))
+    runtime.block_on(run(config, process_started)).map_err(|error| (1, error))
 }
 
 /// The environment, then the control document over it.
@@ -88,7 +92,7 @@ fn command_line(mut arguments: impl Iterator<Item = String>) -> Result<Defaults,
 }
 
 /// The life of the process: announce, serve, drain.
-async fn run(config: Config) -> Result<(), String> {
+async fn run(config: Config, process_started: Instant) -> Result<(), String> {
     let descriptor = |number: Option<i32>, what: &str| {
         number.map(init::spawn::inherit).transpose().map_err(|error| format!("{what}: {error}"))
     };
@@ -99,15 +103,16 @@ async fn run(config: Config) -> Result<(), String> {
     ignore_hangup().map_err(signals)?;
     let reaper = Reaper::start().map_err(signals)?;
     let listener = Listener::open(config.listen).map_err(|error| format!("listening: {error}"))?;
-    for warning in &config.warnings {
-        logs.platform(Level::Warn, warning);
-    }
+    let metrics = Metrics::new(process_started);
+    let metrics_port = config.metrics_port.map(metrics::Port::open).transpose();
+    let metrics_port = metrics_port.map_err(|error| format!("{}: {error}", name::SCW_METRICS_PORT))?;
     let (worker, verdict) = Worker::launch(launcher(&config, reaper), logs.clone());
     // Cancellation: told to stop before the worker was up, there is nothing to drain.
     let verdict = tokio::select! {
         verdict = verdict => verdict.unwrap_or(Verdict::Broken("the worker was never started".into())),
         () = stop.next() => return finish(&worker, &logs).await,
     };
+    metrics.started();
     let at_once = announce(&config, &verdict, ready, &logs);
     let shim = Arc::new(Shim {
         limits: config.limits,
@@ -116,7 +121,11 @@ async fn run(config: Config) -> Result<(), String> {
         trusted_proxies: config.trusted_proxies,
         worker: worker.clone(),
         logs: logs.clone(),
+        metrics,
     });
+    if let Some(port) = metrics_port {
+        tokio::spawn(metrics::serve(port, shim.clone()));
+    }
     let connections = serve::serve(shim, listener, config.listen, &mut stop).await;
     init::drain::drain(connections, &worker, &logs, &mut stop, config.grace).await;
     finish(&worker, &logs).await

@@ -38,6 +38,18 @@ pub(crate) enum Listener {
     Unix(UnixListener),
 }
 
+/// A port of all interfaces, bound and non-blocking.
+///
+/// Fails when it is taken.
+pub(crate) fn bind_all(port: u16) -> io::Result<std::net::TcpListener> {
+    let every = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    // Machines without IPv6 have IPv4 alone.
+    let bound = std::net::TcpListener::bind(every)
+        .or_else(|_| std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)))?;
+    bound.set_nonblocking(true)?;
+    Ok(bound)
+}
+
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
@@ -49,13 +61,7 @@ impl Listener {
     /// Fails when the port is taken or the descriptor is no listening socket.
     pub(crate) fn open(listen: Listen) -> io::Result<Self> {
         match listen {
-            Listen::Port(port) => {
-                let every = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-                // Machines without IPv6 have IPv4 alone.
-                let bound = std::net::TcpListener::bind(every)
-                    .or_else(|_| std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)))?;
-                Self::tcp(bound)
-            }
+            Listen::Port(port) => TcpListener::from_std(bind_all(port)?).map(Self::Tcp),
             Listen::Inherited(descriptor) => Self::inherited(inherit(descriptor)?),
         }
     }

@@ -94,6 +94,10 @@ impl Child {
         }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     /// Asks the whole group to end.
     pub(crate) fn terminate(&self) {
         self.signal_group(Signal::TERM);

@@ -3,7 +3,6 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use contract::event::{X_REQUEST_ID, is_request_id};
 use hyper::header::{CONNECTION, EXPECT, HOST, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
@@ -61,14 +60,19 @@ pub(crate) struct Event {
 
 impl Event {
     /// `head` without the token headers, `source_ip` as [`super::forwarded`] found it.
-    pub(crate) fn new(head: &Parts, source_ip: String, authorizer: Option<Value>, now: SystemTime) -> Self {
+    pub(crate) fn new(
+        head: &Parts,
+        request_id: String,
+        source_ip: String,
+        authorizer: Option<Value>,
+        now: SystemTime,
+    ) -> Self {
         let raw_path = match head.uri.path() {
             "" => "/",
             path => path,
         };
-        let said = head.headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
         Self {
-            request_id: said.filter(|id| is_request_id(id)).map_or_else(super::id::new, str::to_owned),
+            request_id,
             method: head.method.as_str().to_owned(),
             path: decode::path(raw_path),
             raw_path: raw_path.to_owned(),
@@ -278,13 +282,15 @@ impl<'a> Context<'a> {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use contract::event::is_request_id;
     use hyper::Request;
 
     use super::*;
 
     fn event(request: Request<()>) -> Event {
         let now = UNIX_EPOCH + Duration::from_millis(1_795_435_200_000);
-        Event::new(&request.into_parts().0, "127.0.0.1".into(), None, now)
+        let head = request.into_parts().0;
+        Event::new(&head, super::super::id::of(&head.headers), "127.0.0.1".into(), None, now)
     }
 
     fn value(request: Request<()>, body: &[u8]) -> Value {

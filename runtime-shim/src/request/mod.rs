@@ -12,6 +12,7 @@ mod limits;
 pub(crate) mod signature;
 pub(crate) mod slots;
 pub(crate) mod token;
+mod trace;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -31,6 +32,7 @@ use self::slots::Slots;
 use self::token::Guard;
 use crate::config::Limits;
 use crate::init::logs::{Level, Logs};
+use crate::metrics::Metrics;
 use crate::worker::{Call, Worker};
 
 /// What every request needs; one for the life of the process.
@@ -41,20 +43,37 @@ pub(crate) struct Shim {
     pub(crate) slots: Slots,
     pub(crate) worker: Arc<Worker>,
     pub(crate) logs: Logs,
+    pub(crate) metrics: Metrics,
 }
 
 /// The whole flow. Dropping the future (the caller has gone) tells the worker, and keeps the slot until the
 /// handler has finished.
 pub(crate) async fn handle(shim: Arc<Shim>, peer: Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let count = shim.metrics.request();
     let method = request.method().clone();
-    let result = flow(&shim, peer, request).await;
+    let traceparent = trace::of(request.headers());
+    let path = shim.logs.wants(Level::Debug).then(|| request.uri().path().to_owned());
+    let id = id::of(request.headers());
+    let result = flow(&shim, peer, id.clone(), request).await;
     if let Some(line) = result.as_ref().err().and_then(Refusal::log_line) {
-        shim.logs.platform(Level::Warn, &line);
+        shim.logs.of_request(Level::Warn, &id, &line);
     }
-    answer::respond(&method, result)
+    let mut response = answer::respond(&method, result);
+    trace::answer(traceparent, response.headers_mut());
+    let took = count.answered(response.status());
+    if let Some(path) = path {
+        let line = format!("{method} {path} {} in {} us", response.status().as_u16(), took.as_micros());
+        shim.logs.of_request(Level::Debug, &id, &line);
+    }
+    response
 }
 
-async fn flow(shim: &Arc<Shim>, peer: Peer, request: Request<Incoming>) -> Result<Answer, Refusal> {
+async fn flow(
+    shim: &Arc<Shim>,
+    peer: Peer,
+    id: String,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
     let (mut head, body) = request.into_parts();
     limits::head(shim.limits, &head)?;
     if is_probe(peer, &head) {
@@ -62,9 +81,9 @@ async fn flow(shim: &Arc<Shim>, peer: Peer, request: Request<Incoming>) -> Resul
     }
     let claims = shim.guard.check(&mut head.headers, SystemTime::now())?;
     let body = limits::read(body, head.version, shim.limits.payload).await?;
-    let slot = shim.slots.take().await?;
+    let slot = shim.metrics.waiting(shim.slots.take()).await?;
     let source = forwarded::source(&mut head.headers, peer, &shim.trusted_proxies);
-    let event = Event::new(&head, source, claims, SystemTime::now());
+    let event = Event::new(&head, id, source, claims, SystemTime::now());
     shim.worker.clone().call(Call { event, body, slot, timeout: shim.limits.timeout }).await
 }
 

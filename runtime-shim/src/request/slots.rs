@@ -16,6 +16,7 @@ pub(crate) struct Slots {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     queue: usize,
+    at_once: usize,
     /// How long a request waits for a slot before it is told that there is no room.
     patience: Duration,
 }
@@ -23,7 +24,19 @@ pub(crate) struct Slots {
 impl Slots {
     pub(crate) fn new(at_once: u32, queue: usize, patience: Duration) -> Self {
         let at_once = usize::try_from(at_once).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(at_once)), waiting: AtomicUsize::new(0), queue, patience }
+        Self {
+            free: Arc::new(Semaphore::new(at_once)),
+            waiting: AtomicUsize::new(0),
+            queue,
+            at_once,
+            patience,
+        }
+    }
+
+    /// How full it is.
+    pub(crate) fn load(&self) -> Load {
+        let running = self.at_once - self.free.available_permits().min(self.at_once);
+        Load { running, waiting: self.waiting.load(Ordering::Relaxed), at_once: self.at_once }
     }
 
     /// A slot, or 429 when the queue is full or the wait too long.
@@ -37,6 +50,14 @@ impl Slots {
         let slot = tokio::time::timeout(self.patience, self.free.clone().acquire_owned()).await;
         slot.ok().and_then(Result::ok).ok_or_else(no_room)
     }
+}
+
+/// Requests in this instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) running: usize,
+    pub(crate) waiting: usize,
+    pub(crate) at_once: usize,
 }
 
 fn no_room() -> Refusal {

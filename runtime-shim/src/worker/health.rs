@@ -1,7 +1,7 @@
 //! Says so when a worker's loop is stuck: a handler that computes without pause holds up all others.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -30,7 +30,13 @@ pub(super) fn watch(running: Arc<Running>, logs: Logs) -> Watch {
         let Link::Frames(channel) = &running.link else { return };
         for number in 1_u32.. {
             sleep(EVERY).await;
-            if channel.pending.count() > 0 && !channel.answers(number, PATIENCE).await {
+            if channel.pending.count() == 0 {
+                continue;
+            }
+            let asked = Instant::now();
+            let is_stuck = !channel.answers(number, PATIENCE).await;
+            running.set_lag(asked.elapsed());
+            if is_stuck {
                 let line = format!(
                     "the worker has not answered a ping for {} s: a handler blocks it",
                     PATIENCE.as_secs()

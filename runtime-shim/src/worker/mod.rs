@@ -14,7 +14,7 @@ pub(crate) mod process;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -76,6 +76,8 @@ pub(crate) struct Worker {
     /// Rung when the present process is to be replaced.
     replace: Notify,
     stopping: watch::Sender<bool>,
+    /// Processes after the first.
+    restarts: AtomicU64,
     logs: Logs,
 }
 
@@ -86,11 +88,34 @@ impl Worker {
             state: watch::Sender::new(State::Starting),
             replace: Notify::new(),
             stopping: watch::Sender::new(false),
+            restarts: AtomicU64::new(0),
             logs,
         });
         let (verdict, first) = oneshot::channel();
         tokio::spawn(supervise(worker.clone(), launcher, verdict));
         (worker, first)
+    }
+
+    /// Times that a process was started after the first one.
+    pub(crate) fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    /// The process that serves, if one does.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.serving().map(|running| running.child.pid())
+    }
+
+    /// How long the worker took to answer the last ping; zero before the first.
+    pub(crate) fn lag(&self) -> Duration {
+        self.serving().map(|running| running.lag()).unwrap_or_default()
+    }
+
+    fn serving(&self) -> Option<Arc<Running>> {
+        match &*self.state.borrow() {
+            State::Ready(running) => Some(running.clone()),
+            State::Starting | State::Broken(_) => None,
+        }
     }
 
     /// Runs one invocation. Dropping the future tells the handler that its caller has gone.
@@ -210,6 +235,9 @@ async fn supervise(worker: Arc<Worker>, launcher: Launcher, verdict: oneshot::Se
             }
         };
         worker.state.send_replace(State::Ready(running.clone()));
+        if verdict.is_none() {
+            worker.restarts.fetch_add(1, Ordering::Relaxed);
+        }
         tell(&mut verdict, Verdict::Ready(running.max_concurrency));
         let started = Instant::now();
         let _watch = health::watch(running.clone(), worker.logs.clone());

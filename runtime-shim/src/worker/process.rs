@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use contract::runtime::Language;
@@ -83,11 +83,28 @@ pub(crate) struct Running {
     pub(super) suspects: AtomicUsize,
     /// Dead or replaced; it is never served from again.
     pub(super) is_over: AtomicBool,
+    /// Microseconds that the answer to the last ping took.
+    lag_us: AtomicU64,
 }
 
 impl Running {
     pub(crate) fn new(link: Link, max_concurrency: u32, child: Child) -> Self {
-        Self { link, max_concurrency, child, suspects: AtomicUsize::new(0), is_over: AtomicBool::new(false) }
+        Self {
+            link,
+            max_concurrency,
+            child,
+            suspects: AtomicUsize::new(0),
+            is_over: AtomicBool::new(false),
+            lag_us: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn lag(&self) -> Duration {
+        Duration::from_micros(self.lag_us.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_lag(&self, lag: Duration) {
+        self.lag_us.store(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Resolves when the process is gone, with how it went. One that closed its socket is killed.

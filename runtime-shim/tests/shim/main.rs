@@ -10,6 +10,7 @@ mod golang;
 mod golden;
 mod harness;
 mod limits;
+mod metrics;
 mod startup;
 mod token;
 mod vectors;
