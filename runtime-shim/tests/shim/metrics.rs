@@ -2,9 +2,8 @@
 
 use std::net::TcpStream;
 
-use crate::golang::free_port;
 use crate::harness::http::{Connection, Request, Response};
-use crate::harness::{Language, Setup, release, until};
+use crate::harness::{Language, Setup, free_port, release, until};
 
 const SOURCE: &str = "const fs = require('fs');
 exports.handle = function (event, context, callback) {
