@@ -34,6 +34,11 @@ impl Cgroups {
         Self { version, parent: format!("/zipship-{}", &digest.hex()[..16]) }
     }
 
+    /// The controllers that limits need and the machine does not offer.
+    pub(crate) fn missing() -> Vec<&'static str> {
+        missing(Path::new(MOUNT))
+    }
+
     /// The group of one sandbox, as the runtime takes it.
     pub(crate) fn path(&self, id: &str) -> String {
         format!("{}/{id}", self.parent)
@@ -86,6 +91,15 @@ impl Cgroups {
     }
 }
 
+fn missing(mount: &Path) -> Vec<&'static str> {
+    let unified = fs::read_to_string(mount.join("cgroup.controllers")).ok();
+    let offered = |name: &str| match &unified {
+        Some(names) => names.split_whitespace().any(|offered| offered == name),
+        None => mount.join(name).join("cgroup.procs").exists(),
+    };
+    ["cpu", "memory", "pids"].into_iter().filter(|name| !offered(name)).collect()
+}
+
 fn oom_kills(text: &str) -> u64 {
     let value = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
     value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
@@ -111,7 +125,21 @@ fn remove_groups(group: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::oom_kills;
+    use super::{missing, oom_kills};
+
+    #[test]
+    fn missing_controllers_are_seen_in_both_versions() {
+        let mount = tempfile::tempdir().expect("a directory");
+        let mount = mount.path();
+        assert_eq!(missing(mount), ["cpu", "memory", "pids"]);
+        for name in ["cpu", "pids"] {
+            std::fs::create_dir(mount.join(name)).expect("a hierarchy");
+            std::fs::write(mount.join(name).join("cgroup.procs"), "").expect("a file");
+        }
+        assert_eq!(missing(mount), ["memory"]);
+        std::fs::write(mount.join("cgroup.controllers"), "cpuset cpu io memory\n").expect("a file");
+        assert_eq!(missing(mount), ["pids"]);
+    }
 
     #[test]
     fn both_versions_count_kills_under_the_same_name() {

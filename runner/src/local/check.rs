@@ -9,6 +9,9 @@ use crate::{InstanceSpec, RunnerError};
 /// Fine, or what is wrong.
 pub(crate) type Checked = Result<(), RunnerError>;
 
+/// Bytes of an instance's labels: with every byte escaped they fit into a packet of a list.
+const LABEL_BYTES: usize = 16 << 10;
+
 /// `[a-z0-9-]{1,64}`: ids become directory, group and container names.
 pub(crate) fn id(id: &str) -> Checked {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -27,6 +30,8 @@ pub(crate) fn instance(spec: &InstanceSpec) -> Checked {
     distinct.dedup();
     require(distinct.len() == layers, || "a layer is named twice".to_owned())?;
     program(&spec.entrypoint, &spec.working_directory)?;
+    let labels: usize = spec.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    require(labels <= LABEL_BYTES, || format!("labels of {labels} bytes, at most {LABEL_BYTES}"))?;
     within("memory_mb", spec.memory_mb, 32, 65_536)?;
     within("pids", spec.pids, 1, 65_536)
 }
@@ -34,6 +39,8 @@ pub(crate) fn instance(spec: &InstanceSpec) -> Checked {
 pub(crate) fn compile(call: &CompileCall) -> Checked {
     id(&call.id)?;
     program(&call.argv, &call.workdir)?;
+    let below = ["/src", "/gopath"].iter().any(|directory| Path::new(&call.workdir).starts_with(directory));
+    require(below, || format!("the working directory {:?} is not below /src or /gopath", call.workdir))?;
     within("memory_mb", call.memory_mb, 64, 65_536)?;
     require((1..=3_600_000).contains(&call.timeout_ms), || {
         format!("timeout_ms {} is not 1 to 3600000", call.timeout_ms)
@@ -49,7 +56,10 @@ fn program(argv: &[String], directory: &str) -> Checked {
     let up = Path::new(directory).components().any(|part| part == Component::ParentDir);
     require(directory.starts_with('/') && !up, || {
         format!("the working directory {directory:?} is not absolute")
-    })
+    })?;
+    // A runtime enters it before the sandbox is closed: `/proc/self/fd/7` was a way out more than once.
+    let kernel = ["/proc", "/dev", "/sys"].iter().any(|kernel| Path::new(directory).starts_with(kernel));
+    require(!kernel, || format!("the working directory {directory:?} is the kernel's"))
 }
 
 fn within(what: &str, value: u32, least: u32, most: u32) -> Checked {
@@ -62,6 +72,17 @@ pub(crate) fn require(good: bool, text: impl FnOnce() -> String) -> Checked {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_program_does_not_begin_among_the_kernels_files() {
+        let argv = ["/bin/true".to_owned()];
+        for bad in ["", "src", "/a/../b", "/proc/self/fd/7", "//proc/self/fd", "/./dev", "/sys"] {
+            assert!(super::program(&argv, bad).is_err(), "{bad:?}");
+        }
+        for good in ["/", "/home/app/function", "/process"] {
+            assert!(super::program(&argv, good).is_ok(), "{good:?}");
+        }
+    }
+
     #[test]
     fn an_id_can_not_leave_its_directory() {
         for bad in ["", ".", "..", "a/b", "A", "a b", "-x", "a\0", &"a".repeat(65)] {

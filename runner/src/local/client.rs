@@ -178,9 +178,14 @@ impl Backend for Client {
 
     fn list(&self) -> BoxFuture<'_, Result<Vec<InstanceInfo>, RunnerError>> {
         Box::pin(async {
-            match self.call(Call::List, Vec::new()).await? {
-                Answer::Instances(instances) => Ok(instances),
-                other => Err(unexpected(&other)),
+            let mut all: Vec<InstanceInfo> = Vec::new();
+            loop {
+                let after = all.last().map_or_else(String::new, |info| info.id.clone());
+                match self.call(Call::List { after }, Vec::new()).await? {
+                    Answer::Instances(page) if page.is_empty() => return Ok(all),
+                    Answer::Instances(page) => all.extend(page),
+                    other => return Err(unexpected(&other)),
+                }
             }
         })
     }

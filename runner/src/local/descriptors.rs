@@ -28,6 +28,14 @@ pub(crate) fn channel(fd: &OwnedFd, server: u32) -> Checked {
     require(own_file || is_pipe(fd), text)
 }
 
+/// Takes from sockets the power to hold up whoever closes them last (`SO_LINGER`).
+pub(crate) fn close_at_once(fds: &[OwnedFd]) {
+    for fd in fds {
+        // Not a socket: nothing lingers.
+        let _ = sockopt::set_socket_linger(fd, None);
+    }
+}
+
 fn is_pipe(fd: impl AsFd) -> bool {
     let fifo = fstat(&fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
     fifo && fstatfs(&fd).is_ok_and(|system| u64::try_from(system.f_type) == Ok(PIPES))

@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use super::cgroup::Cgroups;
 use super::check;
 use super::config::LauncherConfig;
+use super::descriptors;
 use super::layers::Layers;
 use super::oci_runtime::OciRuntime;
 use super::overlay::Roots;
@@ -33,6 +34,8 @@ use crate::RunnerError;
 const CLEARING: Duration = Duration::from_secs(10);
 /// How long a server that closed its socket may take to end by itself.
 const HANG_UP: Duration = Duration::from_secs(2);
+/// Children at once: each running instance is one, so is each run of the runtime.
+const CHILDREN_MAX: usize = 2048;
 /// Exit codes of a server that would only end again: done, a wrong configuration (`EX_USAGE`), never begun.
 const FINAL_CODES: [i32; 3] = [0, 64, 127];
 
@@ -237,7 +240,8 @@ impl Launcher {
             pause_ms,
             "the server died; its instances go, it comes back"
         );
-        // Their sockets and pipes died with it.
+        // Their sockets and pipes died with it, and nobody waits for layers that were not begun.
+        self.layers.forget_queue();
         self.kill_all();
         self.remove_sockets();
         self.restart_at = Some(Instant::now() + pause);
@@ -268,6 +272,7 @@ impl Launcher {
             };
             match self.children.remove(&pid) {
                 Some(job) => self.on_child_end(job, status),
+                None if self.layers.swept(pid) => self.unpack_next(),
                 None => drop(self.strays.insert(pid, status)),
             }
         }
@@ -286,15 +291,31 @@ impl Launcher {
             Job::Delete(id) => self.on_deleted(&id, success),
             Job::Unpack(diff_id) => {
                 let (callers, result) = self.layers.finish(&diff_id, success);
-                for caller in callers {
-                    self.reply(caller, result.clone().map(|()| Answer::Done));
-                }
+                self.tell_unpacked(&callers, &result);
+                self.unpack_next();
             }
             Job::Limit(caller, _) if success => self.reply(caller, Ok(Answer::Done)),
             Job::Limit(caller, id) => {
                 let text = format!("the CPU limit of {id} could not be written");
                 self.reply(caller, Err(RunnerError::Sandbox(text)));
             }
+        }
+    }
+
+    fn unpack_next(&mut self) {
+        while let Some((diff_id, started)) = self.layers.start_next() {
+            match started {
+                Ok(pid) => drop(self.children.insert(pid, Job::Unpack(diff_id))),
+                Err((callers, error)) => {
+                    self.tell_unpacked(&callers, &Err(RunnerError::Layer(error.to_string())));
+                }
+            }
+        }
+    }
+
+    fn tell_unpacked(&mut self, callers: &[Caller], result: &Result<(), RunnerError>) {
+        for caller in callers {
+            self.reply(*caller, result.clone().map(|()| Answer::Done));
         }
     }
 
@@ -306,6 +327,7 @@ impl Launcher {
             let Some(Server { socket: Some(socket), .. }) = &self.server else { return };
             match wire::receive::<Request>(socket.as_fd()) {
                 Ok(Some((request, fds))) => {
+                    descriptors::close_at_once(&fds);
                     let caller = Caller { life: self.life, request: request.id };
                     if let Err(error) = self.call(caller, request.call, fds) {
                         self.reply(caller, Err(error));
@@ -329,6 +351,10 @@ impl Launcher {
 
     /// Begins what is asked for. An error is the answer; otherwise it comes later.
     fn call(&mut self, caller: Caller, call: Call, fds: Vec<OwnedFd>) -> Result<(), RunnerError> {
+        let makes_children = matches!(call, Call::Start(_) | Call::Compile(_) | Call::LimitCpu { .. });
+        if makes_children && self.children.len() >= CHILDREN_MAX {
+            return Err(RunnerError::Unavailable(format!("more than {CHILDREN_MAX} processes at once")));
+        }
         match call {
             Call::Unpack { diff_id, compression } => {
                 let [blob] = exactly(fds)?;
@@ -336,10 +362,8 @@ impl Launcher {
                     self.reply(caller, Ok(Answer::Done));
                     return Ok(());
                 }
-                let child = self.layers.unpack(&diff_id, &blob, compression, caller);
-                if let Some(pid) = child.map_err(|error| RunnerError::Layer(error.to_string()))? {
-                    self.children.insert(pid, Job::Unpack(diff_id));
-                }
+                self.layers.ask(diff_id, blob, compression, caller)?;
+                self.unpack_next();
                 Ok(())
             }
             Call::Start(spec) => self.start(caller, spec, exactly::<4>(fds)?),
@@ -355,8 +379,8 @@ impl Launcher {
                 self.stop(caller, &instance, Duration::from_millis(grace_ms.min(3_600_000)));
                 Ok(())
             }
-            Call::List => {
-                let instances = self.list();
+            Call::List { after } => {
+                let instances = self.list(&after);
                 self.reply(caller, Ok(Answer::Instances(instances)));
                 Ok(())
             }

@@ -1,11 +1,11 @@
 //! The store of unpacked layers: one directory a diff id, whole or not there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, Permissions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci::Digest;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -15,11 +15,19 @@ use super::launcher::Caller;
 use super::{sys, unpack};
 use crate::{Compression, RunnerError};
 
+/// Layers that are unpacked at the same time.
+const AT_ONCE: usize = 16;
+/// Layers that may wait for their turn; each holds a descriptor.
+const QUEUE_MAX: usize = 256;
+
 /// The store and what is being unpacked into it.
 #[derive(Debug)]
 pub(crate) struct Layers {
     directory: PathBuf,
     jobs: HashMap<Digest, Job>,
+    queue: VecDeque<Queued>,
+    /// Children that remove what a failed unpacking left: they keep its place.
+    sweepers: HashSet<Pid>,
     started: u64,
 }
 
@@ -31,37 +39,78 @@ struct Job {
     waiters: Vec<Caller>,
 }
 
+/// A layer that waits until others are done.
+#[derive(Debug)]
+struct Queued {
+    diff_id: Digest,
+    blob: OwnedFd,
+    compression: Compression,
+    waiters: Vec<Caller>,
+}
+
+/// A child that was started, or who is to be told why not.
+type Started = Result<Pid, (Vec<Caller>, io::Error)>;
+
 impl Layers {
     pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, jobs: HashMap::new(), started: 0 }
+        Self { directory, jobs: HashMap::new(), queue: VecDeque::new(), sweepers: HashSet::new(), started: 0 }
     }
 
     pub(crate) fn has(&self, diff_id: &Digest) -> bool {
         self.directory.join(diff_id.hex()).is_dir()
     }
 
-    /// Begins to unpack a layer for a caller, or lets it wait for the child that does already. The new child's
-    /// process id, if one was needed.
-    pub(crate) fn unpack(
+    /// Queues a layer for a caller, or lets it wait for what was asked already. `start_next` begins.
+    pub(crate) fn ask(
         &mut self,
-        diff_id: &Digest,
-        blob: &OwnedFd,
+        diff_id: Digest,
+        blob: OwnedFd,
         compression: Compression,
         caller: Caller,
-    ) -> io::Result<Option<Pid>> {
-        if let Some(job) = self.jobs.get_mut(diff_id) {
-            job.waiters.push(caller);
-            return Ok(None);
+    ) -> Result<(), RunnerError> {
+        let queued = self.queue.iter_mut().find(|queued| queued.diff_id == diff_id);
+        let waiters = self.jobs.get_mut(&diff_id).map(|job| &mut job.waiters);
+        if let Some(waiters) = waiters.or(queued.map(|queued| &mut queued.waiters)) {
+            waiters.push(caller);
+            return Ok(());
         }
+        if self.queue.len() >= QUEUE_MAX {
+            return Err(RunnerError::Unavailable(format!("{QUEUE_MAX} layers wait to be unpacked")));
+        }
+        self.queue.push_back(Queued { diff_id, blob, compression, waiters: vec![caller] });
+        Ok(())
+    }
+
+    /// Begins with the next layer, if it is its turn.
+    pub(crate) fn start_next(&mut self) -> Option<(Digest, Started)> {
+        if self.jobs.len() + self.sweepers.len() >= AT_ONCE {
+            return None;
+        }
+        let Queued { diff_id, blob, compression, waiters } = self.queue.pop_front()?;
         self.started += 1;
         let temporary = self.directory.join(format!(".tmp-{}", self.started));
-        fs::create_dir(&temporary)?;
-        fs::set_permissions(&temporary, Permissions::from_mode(0o755))?;
-        let (report, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        let pid = unpack::spawn(blob.as_fd(), compression, diff_id, &temporary, write.as_fd())?;
-        let job = Job { pid, temporary, report, waiters: vec![caller] };
-        self.jobs.insert(diff_id.clone(), job);
-        Ok(Some(pid))
+        let started = match start(&diff_id, &blob, compression, &temporary) {
+            Ok((pid, report)) => {
+                self.jobs.insert(diff_id.clone(), Job { pid, temporary, report, waiters });
+                Ok(pid)
+            }
+            Err(error) => {
+                // Not even made, perhaps.
+                let _ = fs::remove_dir(&temporary);
+                Err((waiters, error))
+            }
+        };
+        Some((diff_id, started))
+    }
+
+    /// A child of unknown purpose has ended; whether it was a sweeper.
+    pub(crate) fn swept(&mut self, pid: Pid) -> bool {
+        self.sweepers.remove(&pid)
+    }
+
+    /// Forgets what was not begun.
+    pub(crate) fn forget_queue(&mut self) {
+        self.queue.clear();
     }
 
     /// The child of a layer has ended: who waited for it, and what came out.
@@ -77,13 +126,14 @@ impl Layers {
             false => Err(RunnerError::Layer(reason(job.report))),
         };
         if result.is_err() {
-            sweep(job.temporary);
+            self.sweepers.extend(sweep(&job.temporary));
         }
         (job.waiters, result)
     }
 
     /// Ends all unpacking; the ends of the children are still to come.
-    pub(crate) fn kill_all(&self) {
+    pub(crate) fn kill_all(&mut self) {
+        self.forget_queue();
         for job in self.jobs.values() {
             // Gone already is as good.
             let _ = rustix::process::kill_process(job.pid, Signal::KILL);
@@ -95,6 +145,19 @@ impl Layers {
     }
 }
 
+fn start(
+    diff_id: &Digest,
+    blob: &OwnedFd,
+    compression: Compression,
+    temporary: &Path,
+) -> io::Result<(Pid, OwnedFd)> {
+    fs::create_dir(temporary)?;
+    fs::set_permissions(temporary, Permissions::from_mode(0o755))?;
+    let (report, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let pid = unpack::spawn(blob.as_fd(), compression, diff_id, temporary, write.as_fd())?;
+    Ok((pid, report))
+}
+
 fn reason(report: OwnedFd) -> String {
     let mut text = String::new();
     match fs::File::from(report).read_to_string(&mut text) {
@@ -104,13 +167,16 @@ fn reason(report: OwnedFd) -> String {
 }
 
 /// Removes a tree in a child of its own, as large ones take long.
-fn sweep(directory: PathBuf) {
+fn sweep(directory: &Path) -> Option<Pid> {
     match sys::fork() {
         Ok(None) => {
-            let done = fs::remove_dir_all(&directory).is_ok();
+            let done = fs::remove_dir_all(directory).is_ok();
             sys::exit_now(i32::from(!done))
         }
-        Ok(Some(_)) => {}
-        Err(error) => tracing::warn!(%error, path = %directory.display(), "a directory stays behind"),
+        Ok(child) => child,
+        Err(error) => {
+            tracing::warn!(%error, path = %directory.display(), "a directory stays behind");
+            None
+        }
     }
 }

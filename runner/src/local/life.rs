@@ -15,6 +15,8 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use super::cgroup::Cgroups;
 use super::config::{LauncherConfig, server_dir};
 use super::launcher::Launcher;
+use super::machine;
+use super::overlay;
 use super::paths::Paths;
 use super::sys::{self, SignalFd};
 
@@ -27,6 +29,9 @@ pub enum ServeError {
     /// The configuration can't be served.
     #[error("{0}")]
     Configuration(String),
+    /// The machine lacks something; the text says what to do.
+    #[error("{0}")]
+    Lacking(String),
     /// Another one has the data directory.
     #[error("the data directory {0} is in use by another process")]
     InUse(String),
@@ -85,7 +90,7 @@ fn check(config: &LauncherConfig) -> Result<(), ServeError> {
         let text = "the path of the Go cache must not hold a colon or a comma";
         return Err(ServeError::Configuration(text.to_owned()));
     }
-    Ok(())
+    machine::check(config)
 }
 
 /// The data directory is root's, so that the server can put nothing in the launcher's place.
@@ -151,6 +156,7 @@ fn launch(config: LauncherConfig, paths: Paths, signals: &SignalFd, alive: &Owne
     let server_directory = File::open(server_dir(&config.data_dir))?.into();
     // Layers are named relative to here (see `overlay`).
     std::env::set_current_dir(paths.layers())?;
+    overlay::probe(&paths.roots().join("probe"))?;
     let launcher = Launcher::new(config, paths, cgroups, server_directory)?;
     launcher.remove_sockets();
     launcher.run(signals)

@@ -22,6 +22,7 @@ mod jail;
 mod launcher;
 mod layers;
 pub mod life;
+mod machine;
 mod oci_runtime;
 mod overlay;
 mod paths;

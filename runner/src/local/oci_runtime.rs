@@ -13,7 +13,7 @@ use super::spawn::Program;
 use super::spec::CPU_PERIOD_US;
 
 /// Where programs are looked for, by the launcher and by the runtime.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Lines of the runtime's log that make it into an error.
 const LAST_LINES: usize = 3;
 
@@ -28,16 +28,20 @@ pub(crate) struct OciRuntime {
 impl OciRuntime {
     /// Finds the program. An error names it.
     pub(crate) fn find(program: &Path, state: PathBuf) -> io::Result<Self> {
-        let candidates: Vec<PathBuf> = match program.components().count() {
-            1 => PATH.split(':').map(|directory| Path::new(directory).join(program)).collect(),
-            _ => vec![program.to_owned()],
-        };
-        let found = candidates.into_iter().find(|candidate| candidate.is_file());
-        let program = found.ok_or_else(|| {
+        let program = Self::locate(program).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("no OCI runtime {}", program.display()))
         })?;
         let nothing = File::options().read(true).write(true).open("/dev/null")?.into();
         Ok(Self { program, state, nothing })
+    }
+
+    /// Where the program is, if it is installed.
+    pub(crate) fn locate(program: &Path) -> Option<PathBuf> {
+        let candidates: Vec<PathBuf> = match program.components().count() {
+            1 => PATH.split(':').map(|directory| Path::new(directory).join(program)).collect(),
+            _ => vec![program.to_owned()],
+        };
+        candidates.into_iter().find(|candidate| candidate.is_file())
     }
 
     /// Creates and starts what the bundle describes. `output` becomes its standard output and error, `fds` its
@@ -93,8 +97,9 @@ impl OciRuntime {
 
 /// Writes a bundle: a directory with the sandbox's description.
 pub(crate) fn write_bundle(bundle: &Path, document: &Value) -> io::Result<()> {
+    let document = serde_json::to_vec(document)?;
     fs::create_dir(bundle)?;
-    fs::write(bundle.join("config.json"), serde_json::to_vec(document)?)
+    fs::write(bundle.join("config.json"), document)
 }
 
 /// The process id that the runtime wrote when the sandbox was started.

@@ -41,6 +41,8 @@ impl Roots {
             && let Err(error) = mount_root(&names, &target)
         {
             self.users.remove(&key);
+            // Not even made, perhaps.
+            let _ = fs::remove_dir(&target);
             return Err(error);
         }
         *users += 1;
@@ -59,6 +61,21 @@ impl Roots {
         unmount(&target, UnmountFlags::DETACH)?;
         fs::remove_dir(&target)
     }
+}
+
+/// Mounts one for a moment: a kernel without overlays is found out at the start, not at the first call.
+pub(crate) fn probe(target: &Path) -> io::Result<()> {
+    let tried =
+        mount_root("../compile-root", target).and_then(|()| Ok(unmount(target, UnmountFlags::DETACH)?));
+    // Not even made, perhaps.
+    let _ = fs::remove_dir(target);
+    tried.map_err(|error| {
+        let text = format!(
+            "this machine mounts no overlay file system over the data directory ({error}); load the module \
+             (modprobe overlay), or keep the data on ext4, xfs or btrfs"
+        );
+        io::Error::new(error.kind(), text)
+    })
 }
 
 fn mount_root(names: &str, target: &Path) -> io::Result<()> {

@@ -13,12 +13,15 @@ use serde_json::Value;
 use super::launcher::{Caller, Job, Launcher};
 use super::overlay::RootKey;
 use super::spec::{self, Frame};
-use super::wire::{Answer, CompileCall, FromLauncher};
+use super::wire::{self, Answer, CompileCall, FromLauncher};
 use super::{check, compile, descriptors, oci_runtime};
 use crate::{CompileOutcome, Exited, InstanceInfo, InstanceSpec, InstanceState, RunnerError};
 
 /// How long the runtime may take to make a sandbox.
 const CREATE: Duration = Duration::from_secs(30);
+
+/// Bytes of a list's packet that instances may fill.
+const LIST_BYTES: usize = wire::PACKET_MAX - 1024;
 
 /// One sandbox, from the request until nothing of it is left.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub(crate) struct Sandbox {
     labels: BTreeMap<String, String>,
     /// The runtime while it is making the sandbox, then the sandbox's first process.
     process: Option<Pid>,
+    /// Whether the runtime has made it. Until then a stop waits: a runtime that is killed leaves half a sandbox.
+    made: bool,
     /// When `process` is killed.
     kill_at: Option<Instant>,
     /// Why nobody may have the sandbox: it was never made.
@@ -48,6 +53,7 @@ impl Sandbox {
             state: InstanceState::Starting,
             labels,
             process: Some(creator),
+            made: false,
             kill_at: Some(Instant::now() + CREATE),
             failure: None,
             stoppers: Vec::new(),
@@ -136,10 +142,18 @@ impl Launcher {
         fds: &[OwnedFd],
     ) -> io::Result<Pid> {
         let bundle = self.paths.bundle(id);
-        oci_runtime::write_bundle(&bundle, document)?;
-        let pid = self.runtime.run(id, &bundle, output, fds)?;
-        self.children.insert(pid, Job::Create(id.to_owned()));
-        Ok(pid)
+        let written = oci_runtime::write_bundle(&bundle, document);
+        match written.and_then(|()| self.runtime.run(id, &bundle, output, fds)) {
+            Ok(pid) => {
+                self.children.insert(pid, Job::Create(id.to_owned()));
+                Ok(pid)
+            }
+            Err(error) => {
+                // A full disk, most likely: half a bundle would be in the way of the next attempt.
+                let _ = fs::remove_dir_all(&bundle);
+                Err(error)
+            }
+        }
     }
 
     /// The runtime has made the sandbox, or has failed to.
@@ -161,6 +175,7 @@ impl Launcher {
             }
         };
         sandbox.process = Some(pid);
+        sandbox.made = true;
         let starter = match &sandbox.kind {
             Kind::Instance { starter, .. } => Some(*starter),
             Kind::Compile { timeout, .. } => {
@@ -270,11 +285,14 @@ impl Launcher {
             InstanceState::Running => {
                 sandbox.state = InstanceState::Stopping;
                 sandbox.signal(Signal::TERM);
-                sandbox.kill_at = Some(until);
+                // A compile job has a limit of its own already.
+                sandbox.kill_at = Some(sandbox.kill_at.map_or(until, |at| at.min(until)));
             }
             // Only ever sooner than was promised before.
-            InstanceState::Stopping => sandbox.kill_at = sandbox.kill_at.map(|at| at.min(until)),
-            InstanceState::Cleaning => {}
+            InstanceState::Stopping if sandbox.made => {
+                sandbox.kill_at = sandbox.kill_at.map(|at| at.min(until));
+            }
+            InstanceState::Stopping | InstanceState::Cleaning => {}
         }
     }
 
@@ -286,10 +304,9 @@ impl Launcher {
             }
             sandbox.signal(Signal::KILL);
             // The runtime's overdue end must still be told from others: its deadline stays, a second away.
-            let making = sandbox.state == InstanceState::Starting;
-            sandbox.kill_at = making.then(|| now + Duration::from_secs(1));
+            sandbox.kill_at = (!sandbox.made).then(|| now + Duration::from_secs(1));
             if let Kind::Compile { timed_out, .. } = &mut sandbox.kind {
-                *timed_out = !making;
+                *timed_out = sandbox.made && sandbox.state == InstanceState::Running;
             }
         }
     }
@@ -310,17 +327,30 @@ impl Launcher {
         }
     }
 
-    pub(super) fn list(&self) -> Vec<InstanceInfo> {
-        let instances =
-            self.sandboxes.iter().filter(|(_, sandbox)| matches!(sandbox.kind, Kind::Instance { .. }));
-        instances
-            .map(|(id, sandbox)| InstanceInfo {
-                id: id.clone(),
-                state: sandbox.state,
-                labels: sandbox.labels.clone(),
-                oom_kills: self.cgroups.oom_kills(id),
-            })
-            .collect()
+    /// The instances whose ids come after this one, by id, as many as fit into a packet.
+    pub(super) fn list(&self, after: &str) -> Vec<InstanceInfo> {
+        let mut instances: Vec<_> = self
+            .sandboxes
+            .iter()
+            .filter(|(id, sandbox)| id.as_str() > after && matches!(sandbox.kind, Kind::Instance { .. }))
+            .collect();
+        instances.sort_unstable_by_key(|(id, _)| *id);
+        let mut left = LIST_BYTES;
+        let fits = |info: &InstanceInfo| {
+            // Escaped, one byte of a label takes six.
+            let labels = info.labels.iter().map(|(name, value)| 6 * (name.len() + value.len()) + 6);
+            let bytes = 256 + labels.sum::<usize>();
+            let fits = bytes <= left || left == LIST_BYTES;
+            left = left.saturating_sub(bytes);
+            fits
+        };
+        let infos = instances.into_iter().map(|(id, sandbox)| InstanceInfo {
+            id: id.clone(),
+            state: sandbox.state,
+            labels: sandbox.labels.clone(),
+            oom_kills: self.cgroups.oom_kills(id),
+        });
+        infos.take_while(fits).collect()
     }
 
     fn require_unused(&self, id: &str) -> Result<(), RunnerError> {

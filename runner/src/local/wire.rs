@@ -54,7 +54,10 @@ pub(crate) enum Call {
         instance: String,
         grace_ms: u64,
     },
-    List,
+    /// Answered with the instances whose ids come after this one, as many as fit; none when there are no more.
+    List {
+        after: String,
+    },
     /// One descriptor: the log.
     Compile(CompileCall),
 }

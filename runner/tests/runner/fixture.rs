@@ -21,7 +21,17 @@ pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;
 const SERVER_USER: u32 = 64_242;
 
 pub(crate) struct World {
+    small: Option<SmallDisk>,
     directory: tempfile::TempDir,
+}
+
+/// A file system of few bytes, mounted as long as this lives.
+struct SmallDisk(PathBuf);
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH);
+    }
 }
 
 /// An outer process; a test that fails takes it along.
@@ -52,7 +62,17 @@ impl World {
         }
         let directory = tempfile::tempdir()?;
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
-        Ok(Self { directory })
+        Ok(Self { small: None, directory })
+    }
+
+    /// A world on a disk that is easily filled.
+    pub(crate) fn on_small_disk() -> Result<Self, Failed> {
+        let mut world = Self::new()?;
+        let path = world.directory.path().to_owned();
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount("tmpfs", &path, "tmpfs", flags, Some(c"size=12m,mode=755"))?;
+        world.small = Some(SmallDisk(path));
+        Ok(world)
     }
 
     pub(crate) fn data(&self) -> PathBuf {
