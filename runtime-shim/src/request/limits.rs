@@ -1,5 +1,8 @@
 //! Step 1: what is refused before anything else is looked at, and the body, counted while it is read.
 
+use std::error::Error;
+use std::io;
+
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -9,6 +12,7 @@ use hyper::{HeaderMap, Method, StatusCode, Version};
 
 use super::answer::Refusal;
 use crate::config::Limits;
+use crate::serve::Violation;
 
 /// The bytes a header costs beside its name and value: `: ` and CRLF.
 const HEADER_OVERHEAD: usize = 4;
@@ -16,7 +20,9 @@ const HEADER_OVERHEAD: usize = 4;
 /// Refuses methods, protocols and header blocks that no handler is to see.
 pub(crate) fn head(limits: Limits, head: &Parts) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
-        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Request.Method", "CONNECT is not served"));
+        // What follows may be meant for the other end of the tunnel: it is not read as requests.
+        let message = "CONNECT is not served";
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Request.Method", message).closing());
     }
     if head.headers.contains_key(UPGRADE) && wants_websocket(&head.headers) {
         let message = "WebSocket and other upgrades are not served";
@@ -50,9 +56,7 @@ pub(crate) async fn read(mut body: Incoming, version: Version, limit: usize) -> 
     let mut whole = BytesMut::new();
     let mut first: Option<Bytes> = None;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            Refusal::new(StatusCode::BAD_REQUEST, "Request.Body", format!("the body broke off: {error}"))
-        })?;
+        let frame = frame.map_err(|error| broken_off(&error))?;
         let Ok(data) = frame.into_data() else { continue };
         let so_far = first.as_ref().map_or(0, Bytes::len) + whole.len();
         if so_far + data.len() > limit {
@@ -71,6 +75,20 @@ pub(crate) async fn read(mut body: Incoming, version: Version, limit: usize) -> 
         }
     }
     Ok(first.unwrap_or_else(|| whole.freeze()))
+}
+
+/// Why the rest of a body does not come, as the connection tells it.
+fn broken_off(error: &hyper::Error) -> Refusal {
+    let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    let inner = io.and_then(io::Error::get_ref);
+    if let Some(violation) = inner.and_then(|inner| inner.downcast_ref::<Violation>()) {
+        return Refusal::new(StatusCode::BAD_REQUEST, "Request.Framing", violation.to_string()).closing();
+    }
+    if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+        let message = "the rest of the body did not come in time";
+        return Refusal::new(StatusCode::REQUEST_TIMEOUT, "Request.Body", message).closing();
+    }
+    Refusal::new(StatusCode::BAD_REQUEST, "Request.Body", format!("the body broke off: {error}")).closing()
 }
 
 /// The rest of an HTTP/1.1 body stays unread, so the connection cannot be used again.

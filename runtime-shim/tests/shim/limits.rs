@@ -97,18 +97,6 @@ fn headers_over_the_limit_are_431() {
 }
 
 #[test]
-fn a_body_framed_in_two_ways_is_refused_or_read_as_chunks_alone() {
-    let shim = small();
-    let post = |framing: &str, body: &str| {
-        let bytes = format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n{body}");
-        shim.connect().expect("a listener").raw(bytes.as_bytes(), "POST").response()
-    };
-    assert_eq!(post("Content-Length: 3\r\nContent-Length: 4\r\n", "abcd").status, 400);
-    let chunks = "5\r\nabcde\r\n0\r\n\r\n";
-    assert_eq!(post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", chunks).text(), "5");
-}
-
-#[test]
 fn upgrades_and_tunnels_are_refused() {
     let shim = small();
     let upgrade = Request::get("/").header("Connection", "Upgrade").header("Upgrade", "websocket");

@@ -11,6 +11,7 @@ mod golden;
 mod harness;
 mod limits;
 mod metrics;
+mod smuggling;
 mod startup;
 mod token;
 mod vectors;

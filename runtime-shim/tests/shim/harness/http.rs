@@ -98,6 +98,11 @@ impl Connection {
         self.raw(&request.bytes(), &method)
     }
 
+    /// Writes a piece of a request. The other end may have closed already.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let _ = self.0.get_mut().write_all(bytes).and_then(|()| self.0.get_mut().flush());
+    }
+
     /// Writes bytes as they are. The answer may come, and the connection end, before all are taken.
     pub(crate) fn raw(mut self, bytes: &[u8], method: &str) -> Sent {
         let _ = self.0.get_mut().write_all(bytes);

@@ -1,0 +1,91 @@
+//! The listening socket: a port of our own, or one that was inherited.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::config::Listen;
+use crate::init::spawn::inherit;
+
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A port of all interfaces, bound and non-blocking.
+///
+/// Fails when it is taken.
+pub(crate) fn bind_all(port: u16) -> io::Result<std::net::TcpListener> {
+    let every = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    // Machines without IPv6 have IPv4 alone.
+    let bound = std::net::TcpListener::bind(every)
+        .or_else(|_| std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)))?;
+    bound.set_nonblocking(true)?;
+    Ok(bound)
+}
+
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A connection, and the address of its other end where it has one.
+pub(super) type Accepted = (Pin<Box<dyn Io>>, Option<IpAddr>);
+
+impl Listener {
+    /// Binds the port, or takes over the inherited socket. Connections wait in it until they are accepted.
+    ///
+    /// Fails when the port is taken or the descriptor is no listening socket.
+    pub(crate) fn open(listen: Listen) -> io::Result<Self> {
+        match listen {
+            Listen::Port(port) => TcpListener::from_std(bind_all(port)?).map(Self::Tcp),
+            Listen::Inherited(descriptor) => Self::inherited(inherit(descriptor)?),
+        }
+    }
+
+    fn tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Self::Tcp)
+    }
+
+    fn inherited(socket: OwnedFd) -> io::Result<Self> {
+        let unix = std::os::unix::net::UnixListener::from(socket);
+        // `local_addr` fails for every other kind of socket.
+        if unix.local_addr().is_ok() {
+            unix.set_nonblocking(true)?;
+            return UnixListener::from_std(unix).map(Self::Unix);
+        }
+        let tcp = std::net::TcpListener::from(OwnedFd::from(unix));
+        tcp.local_addr()?;
+        Self::tcp(tcp)
+    }
+
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(context).map_ok(|(stream, peer)| {
+                // Without it small answers wait for the caller's acknowledgement; failing only costs time.
+                let _ = stream.set_nodelay(true);
+                (Box::pin(stream) as Pin<Box<dyn Io>>, Some(peer.ip()))
+            }),
+            Self::Unix(listener) => listener
+                .poll_accept(context)
+                .map_ok(|(stream, _)| (Box::pin(stream) as Pin<Box<dyn Io>>, None)),
+        }
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+        std::future::poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    /// A connection that waits already, if there is one.
+    pub(super) async fn accept_waiting(&self) -> Option<Accepted> {
+        std::future::poll_fn(|context| match self.poll_accept(context) {
+            Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+}

@@ -1,0 +1,112 @@
+//! Connections: HTTP/1.1 and HTTP/2 with prior knowledge on one socket, strictly framed.
+
+mod framing;
+mod guarded;
+mod listener;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+
+pub(crate) use self::framing::Violation;
+use self::guarded::{Guarded, Patience};
+use self::listener::Accepted;
+pub(crate) use self::listener::{Listener, bind_all};
+use crate::config::Listen;
+use crate::init::logs::Level;
+use crate::init::signals::Stop;
+use crate::request::forwarded::Peer;
+use crate::request::{Shim, handle};
+
+/// How long callers may take. A gateway may take all its time: it has limits of its own.
+const PATIENCE: Patience = Patience { idle: Duration::from_secs(75), head: Duration::from_secs(10) };
+/// Beyond the limit of our own 431, which is told with a reason, hyper's comes without one.
+const HEAD_SPARE: usize = 64 << 10;
+/// Most headers of one request.
+const MAX_HEADERS: usize = 1000;
+/// After an error of `accept` that the next attempt would meet too (no descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until told to stop, then takes in what waits in the socket and closes it. What still runs is watched
+/// by the value that comes back.
+pub(crate) async fn serve(
+    shim: Arc<Shim>,
+    listener: Listener,
+    listen: Listen,
+    stop: &mut Stop,
+) -> GracefulShutdown {
+    let connections = GracefulShutdown::new();
+    let builder = builder(&shim, listen);
+    loop {
+        // Cancellation: `accept` loses no connection when dropped.
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => connect(&shim, &builder, listen, accepted, &connections),
+                Err(error) => {
+                    shim.logs.platform(Level::Warn, &format!("a connection was not accepted: {error}"));
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            () = stop.next() => break,
+        }
+    }
+    while let Some(accepted) = listener.accept_waiting().await {
+        connect(&shim, &builder, listen, accepted, &connections);
+    }
+    connections
+}
+
+fn builder(shim: &Shim, listen: Listen) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    let patience = patience(listen);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Between two requests; within a head [`Guarded`] is stricter.
+        .header_read_timeout(patience.map(|patience| patience.idle))
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(shim.limits.headers.saturating_add(HEAD_SPARE));
+    let header_list = u32::try_from(shim.limits.headers + HEAD_SPARE).unwrap_or(u32::MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(patience.map(|patience| patience.idle))
+        .max_header_list_size(header_list);
+    builder
+}
+
+fn patience(listen: Listen) -> Option<Patience> {
+    (!listen.is_inherited()).then_some(PATIENCE)
+}
+
+fn connect(
+    shim: &Arc<Shim>,
+    builder: &Builder<TokioExecutor>,
+    listen: Listen,
+    (stream, address): Accepted,
+    connections: &GracefulShutdown,
+) {
+    let peer = match (listen, address) {
+        (Listen::Port(_), Some(address)) => Peer::Address(address),
+        (_, address) => Peer::Gateway(address),
+    };
+    let logs = shim.logs.clone();
+    let refused = move |violation: Violation| {
+        logs.platform(Level::Debug, &format!("a connection is refused: {violation}"));
+    };
+    let stream = Guarded::new(stream, patience(listen), refused);
+    let shim = shim.clone();
+    let service = service_fn(move |request| {
+        let shim = shim.clone();
+        async move { Ok::<_, Infallible>(handle(shim, peer, request).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let watched = connections.watch(connection);
+    // Errors are the caller's: it went away or spoke nonsense, and hyper has answered what can be answered.
+    tokio::spawn(async move { drop(watched.await) });
+}
