@@ -80,11 +80,7 @@ impl Head {
         if !self.has_host && !self.is_http_10 {
             return Err(Violation::HostMissing);
         }
-        Ok(if self.is_chunked {
-            BodyFraming::Chunked
-        } else {
-            BodyFraming::Length(self.length.unwrap_or(0))
-        })
+        Ok(if self.is_chunked { BodyFraming::Chunked } else { BodyFraming::Length(self.length.unwrap_or(0)) })
     }
 }
 

@@ -83,14 +83,18 @@ fn stages_tell_what_is_waited_for() {
 }
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![prop::collection::vec(any::<u8>(), 0..60), Just(b"\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n".to_vec())]
+    prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..60),
+        Just(b"\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n".to_vec())
+    ]
 }
 
 /// A request that keeps every rule.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let header = ("[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,12}X", "[ -~]{0,20}");
     let headers = prop::collection::vec(header, 0..4);
-    let chunks = prop::collection::vec(body().prop_filter("the last chunk is empty", |b| !b.is_empty()), 0..4);
+    let chunks =
+        prop::collection::vec(body().prop_filter("the last chunk is empty", |b| !b.is_empty()), 0..4);
     (headers, prop_oneof![body().prop_map(Ok), chunks.prop_map(Err)]).prop_map(|(headers, body)| {
         let mut out = b"POST /a?b HTTP/1.1\r\nHost: a:1\r\n".to_vec();
         for (name, value) in headers {

@@ -18,7 +18,8 @@ fn serve(patience: Option<Patience>) -> (DuplexStream, Arc<Mutex<Vec<Violation>>
     let (ours, theirs) = duplex(1 << 20);
     let refusals = Arc::new(Mutex::new(Vec::new()));
     let noted = refusals.clone();
-    let guarded = Guarded::new(theirs, patience, move |violation| noted.lock().expect("list").push(violation));
+    let guarded =
+        Guarded::new(theirs, patience, move |violation| noted.lock().expect("list").push(violation));
     let service = service_fn(|request: Request<hyper::body::Incoming>| async {
         let (status, body) = match request.into_body().collect().await {
             Ok(body) => (200, body.to_bytes()),
@@ -31,7 +32,9 @@ fn serve(patience: Option<Patience>) -> (DuplexStream, Arc<Mutex<Vec<Violation>>
     let mut builder = Builder::new(TokioExecutor::new());
     let idle = patience.map(|patience| patience.idle);
     builder.http1().timer(TokioTimer::new()).header_read_timeout(idle);
-    tokio::spawn(async move { builder.serve_connection(TokioIo::new(guarded), service).await.map_err(|_| ()) });
+    tokio::spawn(
+        async move { builder.serve_connection(TokioIo::new(guarded), service).await.map_err(|_| ()) },
+    );
     (ours, refusals)
 }
 
