@@ -20,8 +20,8 @@ use crate::request::answer::Refusal;
 
 /// How long the import of a handler may take.
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(60);
-/// Between being asked to end and being killed.
-const STOP_GRACE: Duration = Duration::from_millis(500);
+/// Between being asked to end and being killed; what was printed goes out meanwhile.
+const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long a process whose socket is closed may take to be gone.
 const EOF_GRACE: Duration = Duration::from_millis(200);
 

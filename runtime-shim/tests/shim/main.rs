@@ -10,6 +10,7 @@ mod golang;
 mod golden;
 mod harness;
 mod limits;
+mod logs;
 mod metrics;
 mod smuggling;
 mod startup;

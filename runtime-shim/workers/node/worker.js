@@ -158,11 +158,23 @@ function onFrame(frame) {
   }
 }
 
+// Node writes to pipes in the background: what was printed goes out first.
+function leave() {
+  let waiting = 2;
+  [process.stdout, process.stderr].forEach(function (stream) {
+    stream.write('', function () {
+      waiting -= 1;
+      if (waiting === 0) process.exit(0);
+    });
+  });
+}
+
 // A rejection that nobody handles is one handler's mistake: the others go on.
 process.on('unhandledRejection', complain);
 
 const decoder = new frames.Decoder(onFrame);
 socket.on('data', decoder.push);
-socket.on('end', function () { process.exit(0); });
-socket.on('error', function () { process.exit(0); });
+socket.on('end', leave);
+socket.on('error', leave);
+process.on('SIGTERM', leave);
 send(KIND.HELLO, 0, { version: 1, pid: process.pid, language: 'node', runtime: process.version });

@@ -6,6 +6,8 @@ mod lines;
 mod writer;
 
 use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,15 +16,15 @@ use contract::instance::LogStream;
 use serde::Serialize;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use self::lines::Lines;
 use self::writer::{From, Item, Line};
 
 /// Lines that may wait for the writer.
 const WAITING: usize = 256;
-/// How long the last lines may take to be written at the end.
-const FLUSH: Duration = Duration::from_secs(1);
+/// At the end, how long nothing may move before the last lines are given up.
+const STANDSTILL: Duration = Duration::from_secs(1);
 
 /// The shim's own lines, from the gravest on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,6 +43,10 @@ pub(crate) struct Logs {
     level: Level,
     are_records: bool,
     running: Arc<Mutex<Requests>>,
+    /// Pipes that are read.
+    open: Arc<watch::Sender<usize>>,
+    /// Lines that the writer has taken.
+    handled: Arc<AtomicU64>,
 }
 
 /// Which request a line of a pipe belongs to: the only one that runs, or that ran last with no other beside it.
@@ -65,8 +71,11 @@ impl Logs {
     pub(crate) fn start(descriptor: Option<OwnedFd>, level: Level) -> Self {
         let (out, items) = mpsc::channel(WAITING);
         let are_records = descriptor.is_some();
-        std::thread::spawn(move || writer::run(descriptor, items));
-        Self { out, level, are_records, running: Arc::default() }
+        let handled = Arc::<AtomicU64>::default();
+        let count = handled.clone();
+        std::thread::spawn(move || writer::run(descriptor, items, &count));
+        let open = Arc::new(watch::Sender::new(0));
+        Self { out, level, are_records, running: Arc::default(), open, handled }
     }
 
     /// Whether lines go out as records, so that workers say of which request each is.
@@ -135,13 +144,21 @@ impl Logs {
     pub(crate) fn forward(&self, stdout: OwnedFd, stderr: OwnedFd) {
         for (descriptor, stream) in [(stdout, LogStream::Stdout), (stderr, LogStream::Stderr)] {
             match Receiver::from_owned_fd(descriptor) {
-                Ok(pipe) => drop(tokio::spawn(self.clone().lines(pipe, stream))),
+                Ok(pipe) => {
+                    self.open.send_modify(|open| *open += 1);
+                    tokio::spawn(self.clone().lines(pipe, stream));
+                }
                 Err(error) => self.platform(Level::Error, &format!("the worker's output is lost: {error}")),
             }
         }
     }
 
-    async fn lines(self, mut pipe: Receiver, stream: LogStream) {
+    async fn lines(self, pipe: Receiver, stream: LogStream) {
+        self.read_lines(pipe, stream).await;
+        self.open.send_modify(|open| *open -= 1);
+    }
+
+    async fn read_lines(&self, mut pipe: Receiver, stream: LogStream) {
         let mut lines = Lines::default();
         loop {
             let read = pipe.read_buf(&mut lines.buffer).await;
@@ -159,12 +176,25 @@ impl Logs {
         }
     }
 
-    /// Waits until what was said before is written.
+    /// Waits until what a worker that has ended said is written, for as long as lines move.
     pub(crate) async fn flush(&self) {
-        let (done, written) = std::sync::mpsc::channel();
-        if self.out.send_timeout(Item::Flush(done), FLUSH).await.is_ok() {
-            // The end of the process: nothing else wants this thread.
-            let _ = written.recv_timeout(FLUSH);
+        let end = async {
+            let mut open = self.open.subscribe();
+            // The sender lives as long as `self`.
+            let _ = open.wait_for(|open| *open == 0).await;
+            let (done, written) = oneshot::channel();
+            if self.out.send(Item::Flush(done)).await.is_ok() {
+                // The writer is gone only when it panicked: nothing to wait for.
+                let _ = written.await;
+            }
+        };
+        let mut end = pin!(end);
+        loop {
+            let before = self.handled.load(Ordering::Relaxed);
+            let is_done = tokio::time::timeout(STANDSTILL, &mut end).await.is_ok();
+            if is_done || self.handled.load(Ordering::Relaxed) == before {
+                return;
+            }
         }
     }
 }

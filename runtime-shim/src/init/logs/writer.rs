@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use contract::instance::{LogRecord, LogStream};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Level;
 use crate::request::clock::epoch_ms;
@@ -34,7 +35,7 @@ pub(super) enum From {
 
 pub(super) enum Item {
     Line(Line),
-    Flush(std::sync::mpsc::Sender<()>),
+    Flush(oneshot::Sender<()>),
 }
 
 /// The shim's own line where there is no log descriptor: JSON on standard error.
@@ -49,8 +50,8 @@ struct Own<'a> {
     message: &'a str,
 }
 
-/// Writes until every sender is gone. A reader that is gone loses lines; the function goes on.
-pub(super) fn run(descriptor: Option<OwnedFd>, mut items: mpsc::Receiver<Item>) {
+/// Writes until every sender is gone, and counts the lines in `handled`. A reader that is gone loses lines; the function goes on.
+pub(super) fn run(descriptor: Option<OwnedFd>, mut items: mpsc::Receiver<Item>, handled: &AtomicU64) {
     let mut out: Box<dyn Sink> = match descriptor {
         Some(descriptor) => Box::new(Records { file: descriptor.into(), waiting: Vec::new() }),
         None => Box::<Raw>::default(),
@@ -59,7 +60,10 @@ pub(super) fn run(descriptor: Option<OwnedFd>, mut items: mpsc::Receiver<Item>) 
         let mut next = Some(item);
         while let Some(item) = next {
             match item {
-                Item::Line(line) => out.add(&line),
+                Item::Line(line) => {
+                    out.add(&line);
+                    handled.fetch_add(1, Ordering::Relaxed);
+                }
                 Item::Flush(done) => {
                     out.write();
                     // Nobody waits any more when it took too long.

@@ -23,6 +23,10 @@ impl LogReader {
         Self(shared)
     }
 
+    pub(super) fn all(&self) -> Vec<LogRecord> {
+        self.0.0.lock().expect("records").clone()
+    }
+
     pub(super) fn wait_for(&self, text: &str) -> LogRecord {
         let (records, changed) = &*self.0;
         let has = |record: &&LogRecord| record.line.contains(text);

@@ -232,6 +232,11 @@ impl Shim {
         self.log.wait_for(text)
     }
 
+    /// All log records until now.
+    pub(crate) fn all_logged(&self) -> Vec<LogRecord> {
+        self.log.all()
+    }
+
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.process);
         rustix::process::kill_process(pid, signal).expect("a signal");
