@@ -50,35 +50,64 @@ impl Language {
 /// A runtime that functions can be deployed on: one base image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Runtime {
-    /// Node 10.
-    Node10,
-    /// Python 3.11, also called `python3`.
-    Python311,
     /// Go of the pinned line.
     Golang,
+    /// Node 8.
+    Node8,
+    /// Node 10.
+    Node10,
+    /// Node 12.
+    Node12,
+    /// Node 14.
+    Node14,
+    /// Node 16.
+    Node16,
+    /// Node 18.
+    Node18,
+    /// Node 20.
+    Node20,
+    /// Node 22.
+    Node22,
+    /// Node 24.
+    Node24,
+    /// Python 3.11, also called `python3`.
+    Python311,
 }
+
+/// Other names that the API accepts.
+const ALIASES: [(&str, Runtime); 1] = [("python3", Runtime::Python311)];
 
 impl Runtime {
     /// Every runtime.
-    pub const ALL: [Self; 3] = [Self::Golang, Self::Node10, Self::Python311];
+    pub const ALL: [Self; 11] = [
+        Self::Golang,
+        Self::Node8,
+        Self::Node10,
+        Self::Node12,
+        Self::Node14,
+        Self::Node16,
+        Self::Node18,
+        Self::Node20,
+        Self::Node22,
+        Self::Node24,
+        Self::Python311,
+    ];
     /// The runtime of a function that names none (the document's default).
     pub const DEFAULT: Self = Self::Golang;
 
-    /// Every name that the API accepts, sorted, aliases included.
+    /// Every name that the API accepts, aliases included: by language, old before new.
     #[must_use]
     pub fn names() -> Vec<&'static str> {
-        vec!["golang", "node10", "python3", "python311"]
+        let aliases_of =
+            |runtime| ALIASES.into_iter().filter(move |(_, of)| *of == runtime).map(|(name, _)| name);
+        Self::ALL.into_iter().flat_map(|runtime| aliases_of(runtime).chain([runtime.base()])).collect()
     }
 
     /// The runtime of a name or alias.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "golang" => Some(Self::Golang),
-            "node10" => Some(Self::Node10),
-            "python3" | "python311" => Some(Self::Python311),
-            _ => None,
-        }
+        let alias = ALIASES.into_iter().find(|(alias, _)| *alias == name).map(|(_, runtime)| runtime);
+        alias.or_else(|| Self::ALL.into_iter().find(|runtime| runtime.base() == name))
     }
 
     /// Folder of the recipe in `images/`, and repository of the base in the registry.
@@ -86,7 +115,15 @@ impl Runtime {
     pub fn base(self) -> &'static str {
         match self {
             Self::Golang => "golang",
+            Self::Node8 => "node8",
             Self::Node10 => "node10",
+            Self::Node12 => "node12",
+            Self::Node14 => "node14",
+            Self::Node16 => "node16",
+            Self::Node18 => "node18",
+            Self::Node20 => "node20",
+            Self::Node22 => "node22",
+            Self::Node24 => "node24",
             Self::Python311 => "python311",
         }
     }
@@ -96,7 +133,15 @@ impl Runtime {
     pub fn language(self) -> Language {
         match self {
             Self::Golang => Language::Golang,
-            Self::Node10 => Language::Node,
+            Self::Node8
+            | Self::Node10
+            | Self::Node12
+            | Self::Node14
+            | Self::Node16
+            | Self::Node18
+            | Self::Node20
+            | Self::Node22
+            | Self::Node24 => Language::Node,
             Self::Python311 => Language::Python,
         }
     }

@@ -62,7 +62,10 @@ async fn every_argument_outside_its_constraint_is_named() {
     assert_eq!(nested.body["total_count"], 1);
     assert_eq!(
         client.get("runtimes").await.body,
-        json!({"runtimes": ["golang", "node10", "python3", "python311"]})
+        json!({"runtimes": [
+            "golang", "node8", "node10", "node12", "node14", "node16", "node18", "node20", "node22", "node24",
+            "python3", "python311",
+        ]})
     );
 }
 

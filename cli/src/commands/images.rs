@@ -237,6 +237,6 @@ mod tests {
         let names = ["python3".to_owned(), "python311".to_owned(), "node10".to_owned()];
         assert_eq!(chosen(&names).unwrap(), [Runtime::Python311, Runtime::Node10]);
         assert_eq!(chosen(&[]).unwrap().len(), Runtime::ALL.len());
-        assert!(chosen(&["cobol".to_owned()]).unwrap_err().to_string().contains("golang, node10"));
+        assert!(chosen(&["cobol".to_owned()]).unwrap_err().to_string().contains("golang, node8, node10"));
     }
 }

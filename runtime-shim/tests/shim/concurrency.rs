@@ -1,7 +1,7 @@
 //! Requests at once: each of these handlers answers only when another request is there too.
 
 use crate::harness::http::Request;
-use crate::harness::{Language, Setup, Shim};
+use crate::harness::{Language, Setup, Shim, each};
 
 fn both_answer(shim: &Shim) {
     let two = [shim.send(Request::get("/a")), shim.send(Request::get("/b"))];
@@ -16,9 +16,9 @@ fn node_runs_requests_at_once() {
     let source = "let first = null;
         exports.handle = function () { return new Promise(function (resolve) {
             if (first) { first('met'); resolve('met'); } else { first = resolve; } }); };";
-    for language in Language::framed().into_iter().filter(|language| language.key() == "node") {
+    each(Language::nodes(), |language| {
         both_answer(&Setup::new(language, source).start());
-    }
+    });
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn python_runs_coroutines_on_one_loop() {
 
 #[test]
 fn many_requests_over_many_connections_get_their_own_answers() {
-    for language in Language::framed() {
+    each(Language::framed(), |language| {
         let source = match language.key() {
             "node" => "exports.handle = function (event) { return Promise.resolve({body: event.body}); };",
             _ => "def handle(event, context):\n    return {'body': event['body']}\n",
@@ -58,5 +58,5 @@ fn many_requests_over_many_connections_get_their_own_answers() {
                 });
             }
         });
-    }
+    });
 }

@@ -1,6 +1,6 @@
 //! What a worker inherits: its socket and its output, nothing of the shim's; and the shim keeps nothing of a worker's.
 
-use crate::harness::{Language, Setup, Shim, until};
+use crate::harness::{Language, Setup, Shim, each, until};
 
 fn lists_descriptors(language: Language) -> Shim {
     let source = match language.key() {
@@ -24,7 +24,7 @@ fn lists_descriptors(language: Language) -> Shim {
 
 #[test]
 fn a_worker_has_none_of_the_shims_descriptors_and_settings() {
-    for language in Language::framed() {
+    each(Language::framed(), |language| {
         let shim = lists_descriptors(language);
         let answer = shim.get("/").json();
         let texts = |key: &str| -> Vec<String> {
@@ -39,7 +39,7 @@ fn a_worker_has_none_of_the_shims_descriptors_and_settings() {
         let names = texts("names");
         assert!(names.contains(&"MINE".to_owned()), "{names:?}");
         assert!(!names.iter().any(|name| name.starts_with("ZIPSHIP_")), "{names:?}");
-    }
+    });
 }
 
 #[test]

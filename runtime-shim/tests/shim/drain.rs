@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::harness::http::Request;
-use crate::harness::{Language, Setup, release, until};
+use crate::harness::{Language, Setup, each, release, until};
 
 const NODE: &str = "
 const fs = require('fs');
@@ -28,7 +28,7 @@ def handle(event, context):
 
 #[test]
 fn a_request_in_flight_is_answered_and_the_listener_is_gone() {
-    for language in Language::framed() {
+    each(Language::framed(), |language| {
         let shim = Setup::new(language, if language.key() == "node" { NODE } else { PYTHON }).start();
         let held = shim.send(Request::get("/"));
         shim.logged("holding");
@@ -38,7 +38,7 @@ fn a_request_in_flight_is_answered_and_the_listener_is_gone() {
         let answer = held.response();
         assert_eq!((answer.status, answer.text()), (200, "held"), "{language:?}");
         assert_eq!(shim.ended().code(), Some(0));
-    }
+    });
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::http::Request;
-use crate::harness::{Language, Setup, Shim};
+use crate::harness::{Language, Setup, Shim, each};
 
 fn echo(language: Language) -> Shim {
     let source = match language.key() {
@@ -38,10 +38,10 @@ fn with_golden_clock(mut event: Value) -> Value {
 #[test]
 fn a_handler_sees_the_golden_event() {
     let golden: Value = serde_json::from_str(include_str!("../../golden/event.json")).expect("golden file");
-    for language in Language::framed() {
+    each(Language::framed(), |language| {
         let answer = echo(language).call(golden_request());
         assert_eq!(with_golden_clock(answer.json()["event"].clone()), golden, "{language:?}");
-    }
+    });
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn on_a_port_of_its_own_nobody_is_believed() {
 fn bytes_survive_the_way_in_and_out() {
     // Every byte, so not UTF-8, and long enough for many reads.
     let bytes: Vec<u8> = (0..=255).cycle().take(300_000).collect();
-    for language in Language::framed() {
+    each(Language::framed(), |language| {
         let source = match language.key() {
             "node" => {
                 "exports.handle = function (event) {
@@ -79,12 +79,12 @@ fn bytes_survive_the_way_in_and_out() {
         let answer = Setup::new(language, source).start().call(Request::new("POST", "/").body(bytes.clone()));
         assert_eq!((answer.status, answer.body == bytes), (200, true), "{language:?}");
         assert_eq!(answer.header("content-type").as_deref(), Some("application/octet-stream"));
-    }
+    });
 }
 
 #[test]
 fn a_context_tells_what_the_platform_and_aws_tell() {
-    for language in Language::framed() {
+    each(Language::framed(), |language| {
         let source = match language.key() {
             "node" => {
                 "exports.handle = function (event, c) { return {body: [c.memoryLimitInMb, c.memoryLimitInMB, \
@@ -102,5 +102,5 @@ fn a_context_tells_what_the_platform_and_aws_tell() {
         let shim = setup.set("SCW_APPLICATION_MEMORY", "512").set("SCW_APPLICATION_VERSION", "3").start();
         let answer = shim.call(Request::get("/").header("X-Request-Id", "r-1"));
         assert_eq!(answer.json(), json!([512, "512", "f", "3", "r-1", true, true]), "{language:?}");
-    }
+    });
 }

@@ -24,7 +24,7 @@ fn checks(language: Language, script: &str) {
 
 #[test]
 fn node_reads_and_writes_the_golden_frames() {
-    for language in Language::framed().into_iter().filter(|language| language.key() == "node") {
+    for language in Language::nodes() {
         checks(language, "frames.js");
     }
 }

@@ -1,7 +1,7 @@
 //! How the shim starts, refuses to, and tells what it found.
 
 use crate::harness::http::{Connection, Request};
-use crate::harness::{Language, Setup, until};
+use crate::harness::{Language, Setup, each, until};
 
 const HELLO: &str = "exports.handle = function () { console.log('called'); return 'hello'; };";
 
@@ -60,7 +60,7 @@ fn the_ready_line_tells_how_many_at_once() {
 fn a_handler_that_is_not_there_is_told_at_the_start_and_to_every_caller() {
     let musl = "throw new Error('libc.musl-x86_64.so.1: cannot open shared object file');";
     let python_musl = "raise ImportError('libc.musl-x86_64.so.1: cannot open shared object file')\n";
-    for language in Language::framed() {
+    each(Language::framed(), |language| {
         let cases: &[(&str, &str, &[&str])] = match language.key() {
             "node" => &[
                 ("require('nothing-here');", "handler.handle", &["Cannot find module 'nothing-here'"]),
@@ -97,7 +97,7 @@ fn a_handler_that_is_not_there_is_told_at_the_start_and_to_every_caller() {
                 assert_eq!(answer.header("x-zipship-error").as_deref(), Some("Runtime.ImportError"));
             }
         }
-    }
+    });
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn handlers_lie_in_directories_and_python_finds_its_packages() {
         .set("SCW_HANDLER", "src/deep/handler.run")
         .start();
     assert_eq!(shim.get("/").text(), "packaged");
-    for language in Language::framed().into_iter().filter(|l| l.key() == "node") {
+    each(Language::nodes(), |language| {
         let named = |handler: &str, source: &str| {
             let setup = Setup::new(language, "").file("build/main.js", source).set("SCW_HANDLER", handler);
             setup.start().get("/").text().to_owned()
@@ -122,20 +122,24 @@ fn handlers_lie_in_directories_and_python_finds_its_packages() {
             ),
             "handle"
         );
-    }
+    });
 }
 
 #[test]
 fn es_modules_are_imported_where_node_has_them_and_explained_where_not() {
     let module = "export const handle = async () => 'module';";
-    let by_name = Setup::new(Language::Node, "").file("m.mjs", module).set("SCW_HANDLER", "m.handle").start();
-    assert_eq!(by_name.get("/").text(), "module");
-    let by_type = Setup::new(Language::Node, module).file("package.json", "{\"type\": \"module\"}").start();
-    assert_eq!(by_type.get("/").text(), "module");
-    if Language::framed().contains(&Language::OldNode) {
-        let old = Setup::new(Language::OldNode, module).start();
-        assert!(old.ready.error.as_deref().unwrap_or_default().contains("ES module"), "{:?}", old.ready);
-    }
+    each(Language::nodes(), |language| {
+        let by_name = Setup::new(language, "").file("m.mjs", module).set("SCW_HANDLER", "m.handle").start();
+        let by_type = Setup::new(language, module).file("package.json", "{\"type\": \"module\"}").start();
+        for shim in [by_name, by_type] {
+            if language.node_line() >= Some(12) {
+                assert_eq!(shim.get("/").text(), "module", "{language:?}");
+            } else {
+                let error = shim.ready.error.clone().unwrap_or_default();
+                assert!(error.contains("ES module"), "{language:?} {error:?}");
+            }
+        }
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 use crate::harness::http::{Request, Response};
-use crate::harness::{Language, Setup, Shim, free_port};
+use crate::harness::{Language, Setup, Shim, each, free_port};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -166,10 +166,10 @@ fn check(file: &str) {
             assert!(one_of_both, "{}: {key} has a handler or a reason to have none", case.name);
         }
     }
-    for language in Language::framed().into_iter().chain([Language::GoHttp]) {
+    each([Language::framed(), vec![Language::GoHttp]].concat(), |language| {
         let cases = || file.cases.iter().filter(|case| case.handlers.contains_key(language.key()));
         if cases().next().is_none() {
-            continue;
+            return;
         }
         let shim = start(language, &file);
         assert!(shim.ready.ready, "{language:?} {:?}", shim.ready);
@@ -181,7 +181,7 @@ fn check(file: &str) {
                 assert!(altered.difference(&got).is_some(), "{}: an altered expectation passes", case.name);
             }
         }
-    }
+    });
 }
 
 #[test]

@@ -8,9 +8,10 @@ use super::output;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
+    /// The newest node, where one is enough.
     Node,
-    /// The node that `ZIPSHIP_TEST_NODE` names: an old one.
-    OldNode,
+    /// Another of node's release lines.
+    NodeLine(u8),
     Python,
     /// A program that serves the HTTP form.
     GoHttp,
@@ -18,20 +19,43 @@ pub(crate) enum Language {
     GoLambda,
 }
 
+/// The line of [`Language::Node`].
+const NEWEST_NODE: u8 = 24;
+
 impl Language {
     /// Those that have a worker program.
     pub(crate) fn framed() -> Vec<Self> {
-        let mut all = vec![Self::Node, Self::Python];
-        all.extend(std::env::var_os("ZIPSHIP_TEST_NODE").map(|_| Self::OldNode));
+        let mut all = Self::nodes();
+        all.push(Self::Python);
         all
+    }
+
+    /// The ends of the range, for checks that cost much.
+    pub(crate) fn oldest_and_newest() -> Vec<Self> {
+        vec![Self::NodeLine(8), Self::Node, Self::Python]
+    }
+
+    /// Every node that there is a base image of, the oldest first.
+    pub(crate) fn nodes() -> Vec<Self> {
+        let older = [8, 10, 12, 14, 16, 18, 20, 22].map(Self::NodeLine);
+        older.into_iter().chain([Self::Node]).collect()
     }
 
     /// As vector files name it.
     pub(crate) fn key(self) -> &'static str {
         match self {
-            Self::Node | Self::OldNode => "node",
+            Self::Node | Self::NodeLine(_) => "node",
             Self::Python => "python",
             Self::GoHttp | Self::GoLambda => "golang",
+        }
+    }
+
+    /// Node's line: what a version has may depend on it.
+    pub(crate) fn node_line(self) -> Option<u8> {
+        match self {
+            Self::Node => Some(NEWEST_NODE),
+            Self::NodeLine(line) => Some(line),
+            _ => None,
         }
     }
 
@@ -50,8 +74,11 @@ impl Language {
     pub(crate) fn interpreter(self) -> PathBuf {
         static PYTHON: OnceLock<PathBuf> = OnceLock::new();
         match self {
-            Self::OldNode => std::env::var_os("ZIPSHIP_TEST_NODE").expect("ZIPSHIP_TEST_NODE").into(),
-            Self::Python => PYTHON
+            Self::Node | Self::NodeLine(_) => {
+                let runtime = format!("node{}", self.node_line().expect("a node"));
+                installed(&runtime).join("bin/node")
+            }
+            _ => PYTHON
                 .get_or_init(|| {
                     // What is on the PATH may be a script that looks for the interpreter.
                     let found =
@@ -59,24 +86,22 @@ impl Language {
                     PathBuf::from(String::from_utf8(found.stdout).expect("a path").trim())
                 })
                 .clone(),
-            _ => "node".into(),
         }
     }
 
     /// The worker's command line, as a base image has it.
     pub(super) fn worker(self) -> Option<String> {
         let workers = concat!(env!("CARGO_MANIFEST_DIR"), "/workers");
-        let interpreter = self.interpreter();
-        let interpreter = interpreter.to_str().expect("text");
-        let command = match self.key() {
-            "node" => vec![interpreter, concat!(env!("CARGO_MANIFEST_DIR"), "/workers/node/worker.js")],
-            "python" => {
-                vec![interpreter, "-u", concat!(env!("CARGO_MANIFEST_DIR"), "/workers/python/worker.py")]
-            }
-            _ => return None,
+        let command = |arguments: &[&str]| {
+            let interpreter = self.interpreter();
+            let interpreter = interpreter.to_str().expect("text");
+            serde_json::to_string(&[&[interpreter], arguments].concat()).expect("JSON")
         };
-        assert!(std::path::Path::new(workers).is_dir());
-        Some(serde_json::to_string(&command).expect("JSON"))
+        match self.key() {
+            "node" => Some(command(&["--use-openssl-ca", &format!("{workers}/node/worker.js")])),
+            "python" => Some(command(&["-u", &format!("{workers}/python/worker.py")])),
+            _ => None,
+        }
     }
 
     /// The compiled Go program.
@@ -88,6 +113,13 @@ impl Language {
             _ => HTTP.get_or_init(|| compile("http")),
         }
     }
+}
+
+/// Where `scripts/setup test` put the interpreter of a runtime.
+fn installed(runtime: &str) -> PathBuf {
+    let folder = super::setting("ZIPSHIP_INTERPRETERS").join(runtime);
+    assert!(folder.is_dir(), "{} is not there: run scripts/setup test", folder.display());
+    folder
 }
 
 fn compile(name: &str) -> PathBuf {

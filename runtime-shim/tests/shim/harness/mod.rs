@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use contract::instance::{Control, LogRecord, ReadyLine};
@@ -149,6 +149,27 @@ fn spawn<'a>(command: &mut Command, inherited: impl IntoIterator<Item = Borrowed
         rustix::io::fcntl_setfd(descriptor, FdFlags::CLOEXEC).expect("a flag");
     }
     child
+}
+
+/// Runs a check for each language, all at the same time: most of it is waiting for interpreters to start.
+pub(crate) fn each(languages: Vec<Language>, check: impl Fn(Language) + Sync) {
+    std::thread::scope(|scope| {
+        for language in languages {
+            let check = &check;
+            scope.spawn(move || check(language));
+        }
+    });
+}
+
+/// A path that the project's scripts know, such as `ZIPSHIP_CACHE`.
+pub(crate) fn setting(name: &str) -> PathBuf {
+    static SETTINGS: OnceLock<String> = OnceLock::new();
+    let settings = SETTINGS.get_or_init(|| {
+        let printed = output(&mut Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/env-print")));
+        String::from_utf8(printed.stdout).expect("text")
+    });
+    let value = settings.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    value.unwrap_or_else(|| panic!("scripts/env-print has no {name}")).into()
 }
 
 /// The output of another program of the tests, without our descriptors.
