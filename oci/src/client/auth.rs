@@ -74,7 +74,7 @@ impl Auth {
             let token = known.tokens.get(&(origin.clone(), joined(scopes))).cloned();
             (known.services.get(&origin).cloned(), token)
         };
-        let Some(service) = service else { return Ok(self.credentials.basic()) };
+        let Some(service) = service else { return Ok(self.credentials.unasked()) };
         if let Some(token) = token.filter(|token| token.good_until > Instant::now()) {
             return Ok(Some(token.header));
         }
@@ -115,7 +115,11 @@ impl Auth {
         }
         let mut attempt = 1;
         loop {
-            let error = match self.ask(http, &url).await {
+            let asked = match &self.credentials {
+                Credentials::Identity { token } => self.exchange(http, service, scopes, token).await,
+                _ => self.ask(http, &url).await,
+            };
+            let error = match asked {
                 Ok(token) => return Ok(token),
                 Err(error) => error,
             };
@@ -128,34 +132,62 @@ impl Auth {
         }
     }
 
+    /// The older way: name and password, or nobody, for a token.
     async fn ask(&self, http: &reqwest::Client, url: &Url) -> Result<Token, ClientError> {
-        let method = Method::GET;
         let mut request = http.get(url.clone());
         if let Some(Secret(header)) = self.credentials.basic() {
             request = request.header(reqwest::header::AUTHORIZATION, sensitive(&header, url)?);
         }
-        let response = match tokio::time::timeout(READ_TIMEOUT, request.send()).await {
-            Ok(sent) => sent.map_err(|error| ClientError::transport(&method, url, error))?,
-            Err(_) => return Err(ClientError::timed_out(&method, url)),
-        };
-        if response.status() != reqwest::StatusCode::OK {
-            return Err(ClientError::refusal(&method, response).await);
-        }
-        let body = read_limited(response, &method, TOKEN_BODY_MAX).await?;
-        let unusable = || ClientError::protocol(url, "the token service's answer holds no token");
-        let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| unusable())?;
-        let text =
-            answer.token.or(answer.access_token).filter(|token| !token.is_empty()).ok_or_else(unusable)?;
-        let life = Duration::from_secs(answer.expires_in.unwrap_or(TOKEN_LIFE).min(24 * 3600));
-        // A token that lives shorter than twice the margin is used for half its life.
-        let good_until = Instant::now() + life.saturating_sub(TOKEN_MARGIN).max(life / 2);
-        Ok(Token { header: Secret(format!("Bearer {text}")), good_until })
+        token(request, &Method::GET, url).await
+    }
+
+    /// OAuth's way: an identity token for a token.
+    async fn exchange(
+        &self,
+        http: &reqwest::Client,
+        service: &Service,
+        scopes: &BTreeSet<String>,
+        identity: &str,
+    ) -> Result<Token, ClientError> {
+        let mut form = service.realm.clone();
+        form.query_pairs_mut()
+            .clear()
+            .append_pair("grant_type", "refresh_token")
+            .append_pair("client_id", "zipship")
+            .append_pair("service", service.service.as_deref().unwrap_or_default())
+            .append_pair("scope", &joined(scopes))
+            .append_pair("refresh_token", identity);
+        let body = form.query().unwrap_or_default().to_owned();
+        let request = http
+            .post(service.realm.clone())
+            .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        token(request, &Method::POST, &service.realm).await
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         // The map stays whole whatever thread panicked: it is only inserted into and removed from.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Asks the token service and takes the token out of its answer.
+async fn token(request: reqwest::RequestBuilder, method: &Method, url: &Url) -> Result<Token, ClientError> {
+    let response = match tokio::time::timeout(READ_TIMEOUT, request.send()).await {
+        Ok(sent) => sent.map_err(|error| ClientError::transport(method, url, error))?,
+        Err(_) => return Err(ClientError::timed_out(method, url)),
+    };
+    if response.status() != reqwest::StatusCode::OK {
+        return Err(ClientError::refusal(method, response).await);
+    }
+    let body = read_limited(response, method, TOKEN_BODY_MAX).await?;
+    let unusable = || ClientError::protocol(url, "the token service's answer holds no token");
+    let answer: TokenAnswer = serde_json::from_slice(&body).map_err(|_| unusable())?;
+    let text = answer.token.or(answer.access_token).filter(|token| !token.is_empty()).ok_or_else(unusable)?;
+    let life = Duration::from_secs(answer.expires_in.unwrap_or(TOKEN_LIFE).min(24 * 3600));
+    // A token that lives shorter than twice the margin is used for half its life.
+    let good_until = Instant::now() + life.saturating_sub(TOKEN_MARGIN).max(life / 2);
+    Ok(Token { header: Secret(format!("Bearer {text}")), good_until })
 }
 
 /// A header value that HTTP libraries do not log.

@@ -18,13 +18,31 @@ pub enum Credentials {
         /// The password or key.
         password: String,
     },
+    /// A token that the registry's token service exchanges for others (OAuth's `refresh_token`).
+    Identity {
+        /// The token.
+        token: String,
+    },
+    /// A token for the registry itself.
+    Bearer {
+        /// The token.
+        token: String,
+    },
 }
 
 impl Credentials {
-    /// The value of an `Authorization` header, when there is anything to say.
+    /// The `Authorization` that a registry gets unasked, when there is anything to say.
+    pub(super) fn unasked(&self) -> Option<Secret> {
+        match self {
+            Self::Bearer { token } => Some(Secret(format!("Bearer {token}"))),
+            _ => self.basic(),
+        }
+    }
+
+    /// Name and password as the value of an `Authorization` header.
     pub(super) fn basic(&self) -> Option<Secret> {
         match self {
-            Self::Anonymous => None,
+            Self::Anonymous | Self::Identity { .. } | Self::Bearer { .. } => None,
             Self::Basic { user, password } => {
                 Some(Secret(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))))
             }
@@ -39,6 +57,8 @@ impl fmt::Debug for Credentials {
             Self::Basic { user, .. } => {
                 f.debug_struct("Basic").field("user", user).field("password", &"[hidden]").finish()
             }
+            Self::Identity { .. } => f.write_str("Identity([hidden])"),
+            Self::Bearer { .. } => f.write_str("Bearer([hidden])"),
         }
     }
 }
@@ -64,5 +84,11 @@ mod tests {
         let header = credentials.basic().unwrap();
         assert_eq!(header.0, "Basic bWU6aHVudGVyMg==");
         assert!(!format!("{header:?}").contains("bWU6"));
+        for tokens in [
+            Credentials::Identity { token: "hunter2".into() },
+            Credentials::Bearer { token: "hunter2".into() },
+        ] {
+            assert!(!format!("{tokens:?}").contains("hunter2"));
+        }
     }
 }

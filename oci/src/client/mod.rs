@@ -14,6 +14,7 @@ mod challenge;
 mod credentials;
 mod error;
 mod exchange;
+mod keychain;
 mod location;
 mod pull;
 mod push;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use auth::Auth;
 pub use credentials::Credentials;
 pub use error::ClientError;
+pub use keychain::{Keychain, KeychainError};
 pub use push::Pushed;
 pub use retry::Retry;
 
@@ -35,6 +37,8 @@ pub struct Options {
     pub credentials: Credentials,
     /// Speak HTTP without TLS, and without the proxies of the environment: for a registry on this machine.
     pub plain_http: bool,
+    /// Certificates (PEM) of authorities that are believed beside the system's.
+    pub authorities: Vec<Vec<u8>>,
     /// How patient it is.
     pub retry: Retry,
 }
@@ -58,7 +62,12 @@ impl Client {
         if options.plain_http {
             builder = builder.no_proxy();
         }
-        let http = builder.build().map_err(|error| ClientError::Setup(error.to_string()))?;
+        let setup = |error: reqwest::Error| ClientError::Setup(error.to_string());
+        for pem in &options.authorities {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        let http = builder.build().map_err(setup)?;
         Ok(Self { auth: Auth::new(options.credentials.clone()), options, http })
     }
 }

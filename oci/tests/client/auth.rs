@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Response;
+use oci::client::Credentials;
 
 use crate::scripted::*;
 
@@ -108,4 +109,39 @@ async fn name_and_password_go_with_every_request_and_are_never_shown() {
     assert!(shown.contains("DENIED"));
     assert!(!shown.contains(PASSWORD) && !shown.contains(&basic()[6..]), "{shown}");
     assert!(server.seen().iter().all(|seen| seen.header("authorization") == Some(&basic())));
+}
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged_and_never_shown_to_the_registry() {
+    let server = Server::start(|seen, _| {
+        if seen.line() == "POST /token" {
+            return Some(json(r#"{"access_token":"token-0","expires_in":300}"#.to_owned()));
+        }
+        let known = seen.header("authorization") == Some("Bearer token-0");
+        (!known).then(|| challenge(seen))
+    })
+    .await;
+    let identity = client(Credentials::Identity { token: "it & it".to_owned() });
+    identity.push(&image(), &server.reference("a:1")).await.unwrap();
+    let [token] = tokens(&server).try_into().unwrap();
+    let form = String::from_utf8(token.body.to_vec()).unwrap();
+    for part in ["grant_type=refresh_token", "refresh_token=it+%26+it", "service=the+registry"] {
+        assert!(form.split('&').any(|found| found == part), "{form}");
+    }
+    assert!(form.contains("scope=repository%3Aa%3Apull%2Cpush+repository%3Abase%2Fx%3Apull"), "{form}");
+    for seen in server.seen() {
+        let shown = seen.header("authorization").unwrap_or_default();
+        assert!(shown.is_empty() || shown == "Bearer token-0", "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_token_is_shown_as_it_is() {
+    let server = Server::start(|seen, _| {
+        (seen.header("authorization") != Some("Bearer mine")).then(|| refusal(401, "UNAUTHORIZED", "no"))
+    })
+    .await;
+    let bearer = client(Credentials::Bearer { token: "mine".to_owned() });
+    bearer.push(&image(), &server.reference("a:1")).await.unwrap();
+    assert!(server.has_manifest("1"));
 }

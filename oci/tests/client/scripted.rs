@@ -195,9 +195,9 @@ pub(crate) fn me() -> Client {
 }
 
 /// A client that does not wait long.
-fn client(credentials: Credentials) -> Client {
+pub(crate) fn client(credentials: Credentials) -> Client {
     let retry = Retry { attempts: 4, first: Duration::from_millis(2), longest: Duration::from_secs(5) };
-    Client::new(Options { credentials, plain_http: true, retry }).unwrap()
+    Client::new(Options { credentials, plain_http: true, retry, ..Options::default() }).unwrap()
 }
 
 /// The `Authorization` that [`me`] sends where name and password are wanted.
