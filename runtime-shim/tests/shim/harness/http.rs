@@ -111,6 +111,11 @@ impl Connection {
 }
 
 impl Connection {
+    /// Another answer on this connection, to a request with this method that was sent before.
+    pub(crate) fn next(&mut self, method: &str) -> Response {
+        read(&mut self.0, method)
+    }
+
     /// Whether the other side closes the connection, without another byte, within the deadline.
     pub(crate) fn closes(&mut self) -> bool {
         match self.0.fill_buf() {

@@ -27,13 +27,22 @@ impl LogReader {
         self.0.0.lock().expect("records").clone()
     }
 
+    pub(super) fn length(&self) -> usize {
+        self.0.0.lock().expect("records").len()
+    }
+
     pub(super) fn wait_for(&self, text: &str) -> LogRecord {
+        self.wait_after(0, text).unwrap_or_else(|records| panic!("no {text:?} in {records:#?}"))
+    }
+
+    /// The record, or those that there were instead.
+    pub(super) fn wait_after(&self, first: usize, text: &str) -> Result<LogRecord, Vec<LogRecord>> {
         let (records, changed) = &*self.0;
-        let has = |record: &&LogRecord| record.line.contains(text);
+        let find = |records: &[LogRecord]| records[first..].iter().find(|r| r.line.contains(text)).cloned();
         let waiting = records.lock().expect("records");
         let (records, _) = changed
-            .wait_timeout_while(waiting, DEADLINE, |records| !records.iter().any(|r| has(&r)))
+            .wait_timeout_while(waiting, DEADLINE, |records| find(records).is_none())
             .expect("records");
-        records.iter().find(has).cloned().unwrap_or_else(|| panic!("no {text:?} in {records:#?}"))
+        find(&records).ok_or_else(|| records[first..].to_vec())
     }
 }

@@ -30,6 +30,8 @@ static SPAWN: Mutex<()> = Mutex::new(());
 /// What a shim is started with.
 pub(crate) struct Setup {
     language: Language,
+    /// Instead of the language's own program.
+    program: Option<PathBuf>,
     code: TempDir,
     environment: BTreeMap<String, String>,
 }
@@ -42,13 +44,19 @@ impl Setup {
             std::fs::write(code.path().join(name), source).expect("the handler");
         }
         let environment = [("SCW_PUBLIC".to_owned(), "true".to_owned())].into();
-        Self { language, code, environment }
+        Self { language, program: None, code, environment }
     }
 
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         let path = self.code.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         std::fs::write(path, text).expect("a file");
+        self
+    }
+
+    /// Another Go program than the language's own.
+    pub(crate) fn program(mut self, program: PathBuf) -> Self {
+        self.program = Some(program);
         self
     }
 
@@ -74,7 +82,9 @@ impl Setup {
         command.env("ZIPSHIP_LANGUAGE", self.language.shim_name());
         match self.language.worker() {
             Some(worker) => command.env("ZIPSHIP_WORKER", worker),
-            None => command.arg("--handler").arg(self.language.program()),
+            None => {
+                command.arg("--handler").arg(self.program.as_ref().unwrap_or_else(|| self.language.program()))
+            }
         };
         command
     }
@@ -256,6 +266,16 @@ impl Shim {
     /// All log records until now.
     pub(crate) fn all_logged(&self) -> Vec<LogRecord> {
         self.log.all()
+    }
+
+    /// How many log records there are so far.
+    pub(crate) fn log_length(&self) -> usize {
+        self.log.length()
+    }
+
+    /// Waits for a log record that has this text, after the first so many: it, or those that there were instead.
+    pub(crate) fn logged_after(&self, first: usize, text: &str) -> Result<LogRecord, Vec<LogRecord>> {
+        self.log.wait_after(first, text)
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
