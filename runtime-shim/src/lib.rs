@@ -22,9 +22,10 @@ use contract::environment as name;
 use contract::instance::{Control, ReadyLine};
 
 use crate::config::{Config, Defaults};
+use crate::init::drain::{Drained, End};
 use crate::init::logs::{Level, Logs};
 use crate::init::reap::Reaper;
-use crate::init::signals::{Stop, ignore_hangup};
+use crate::init::signals::{self, Stop};
 use crate::metrics::Metrics;
 use crate::request::Shim;
 use crate::request::slots::Slots;
@@ -34,12 +35,14 @@ use crate::worker::{Launcher, Verdict, Worker};
 
 /// The configuration is wrong (`EX_USAGE`).
 const EXIT_CONFIGURATION: u8 = 64;
+/// Ended by a signal: this and its number, as shells have it.
+const EXIT_SIGNAL: u8 = 128;
 
 /// The whole life of the process, from the environment to the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     match start() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err((code, message)) => {
             // Nowhere else to say it: the log descriptor is part of what may be wrong.
             let _ = writeln!(io::stderr(), "zipship-shim: {message}");
@@ -48,7 +51,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn start() -> Result<(), (u8, String)> {
+fn start() -> Result<ExitCode, (u8, String)> {
     let process_started = Instant::now();
     let machine = |error: io::Error| (1, error.to_string());
     init::spawn::seal().map_err(machine)?;
@@ -92,16 +95,16 @@ fn command_line(mut arguments: impl Iterator<Item = String>) -> Result<Defaults,
 }
 
 /// The life of the process: announce, serve, drain.
-async fn run(config: Config, process_started: Instant) -> Result<(), String> {
+async fn run(config: Config, process_started: Instant) -> Result<ExitCode, String> {
     let descriptor = |number: Option<i32>, what: &str| {
         number.map(init::spawn::inherit).transpose().map_err(|error| format!("{what}: {error}"))
     };
     let logs = Logs::start(descriptor(config.log_fd, name::ZIPSHIP_LOG_FD)?, config.log_level);
     let ready = descriptor(config.ready_fd, name::ZIPSHIP_READY_FD)?;
-    let signals = |error: io::Error| format!("signals: {error}");
-    let mut stop = Stop::listen().map_err(signals)?;
-    ignore_hangup().map_err(signals)?;
-    let reaper = Reaper::start().map_err(signals)?;
+    let failed = |error: io::Error| format!("signals: {error}");
+    let mut stop = Stop::listen().map_err(failed)?;
+    let reaper = Reaper::start().map_err(failed)?;
+    signals::forward(reaper.clone()).map_err(failed)?;
     let listener = Listener::open(config.listen).map_err(|error| format!("listening: {error}"))?;
     let metrics = Metrics::new(process_started);
     let metrics_port = config.metrics_port.map(metrics::Port::open).transpose();
@@ -110,7 +113,11 @@ async fn run(config: Config, process_started: Instant) -> Result<(), String> {
     // Cancellation: told to stop before the worker was up, there is nothing to drain.
     let verdict = tokio::select! {
         verdict = verdict => verdict.unwrap_or(Verdict::Broken("the worker was never started".into())),
-        () = stop.next() => return finish(&worker, &logs).await,
+        _ = stop.next() => {
+            worker.stop().await;
+            logs.flush().await;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     metrics.started();
     let at_once = announce(&config, &verdict, ready, &logs);
@@ -119,6 +126,7 @@ async fn run(config: Config, process_started: Instant) -> Result<(), String> {
         slots: Slots::new(at_once, config.queue.unwrap_or(at_once as usize), config.limits.timeout),
         guard: Guard::new(config.access),
         trusted_proxies: config.trusted_proxies,
+        end: End::default(),
         worker: worker.clone(),
         logs: logs.clone(),
         metrics,
@@ -126,15 +134,13 @@ async fn run(config: Config, process_started: Instant) -> Result<(), String> {
     if let Some(port) = metrics_port {
         tokio::spawn(metrics::serve(port, shim.clone()));
     }
-    let connections = serve::serve(shim, listener, config.listen, &mut stop).await;
-    init::drain::drain(connections, &worker, &logs, &mut stop, config.grace).await;
-    finish(&worker, &logs).await
-}
-
-async fn finish(worker: &Worker, logs: &Logs) -> Result<(), String> {
-    worker.stop().await;
+    let connections = serve::serve(shim.clone(), listener, config.listen, &mut stop).await;
+    let drained = init::drain::drain(connections, &shim.end, &worker, &logs, &mut stop, config.grace).await;
     logs.flush().await;
-    Ok(())
+    Ok(match drained {
+        Drained::Stopped => ExitCode::SUCCESS,
+        Drained::AtOnce(number) => ExitCode::from(EXIT_SIGNAL.saturating_add(number)),
+    })
 }
 
 fn launcher(config: &Config, reaper: Reaper) -> Launcher {

@@ -20,7 +20,7 @@ use tokio::task::AbortHandle;
 use super::envelope;
 use crate::config::Function;
 use crate::request::answer::Refusal;
-use crate::worker::pending::{Pending, Reply};
+use crate::worker::pending::{Outcome, Pending};
 use crate::worker::{Call, Ending};
 
 /// Connections that are kept for the next request.
@@ -67,8 +67,9 @@ impl HttpForm {
         })
     }
 
-    pub(crate) fn start(self: &Arc<Self>, call: &Call) -> (u32, oneshot::Receiver<Reply>) {
-        let (ticket, reply) = self.pending.open();
+    pub(crate) fn start(self: &Arc<Self>, call: &Call) -> (u32, oneshot::Receiver<Outcome>) {
+        let (ticket, reply) = self.pending.open(&call.event.request_id);
+        self.pending.sent(1);
         let body = self.wire(call);
         let form = self.clone();
         let task = tokio::spawn(async move {
@@ -79,7 +80,7 @@ impl HttpForm {
             }
             let reply = exchanged.and_then(|(status, body)| read(status, &body));
             form.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
-            form.pending.close(ticket, reply.map(Some));
+            form.pending.close(ticket, reply.map(|answer| Some(answer.into())));
         });
         // The task cannot have run yet: this thread is the only one.
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(ticket, task.abort_handle());

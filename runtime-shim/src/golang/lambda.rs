@@ -21,7 +21,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::envelope;
 use crate::request::answer::Refusal;
 use crate::request::clock::epoch_ms;
-use crate::worker::pending::{Pending, Reply};
+use crate::worker::pending::{Outcome, Pending, Reply};
 use crate::worker::{Call, StartFailure};
 
 const PREFIX: &str = "/2018-06-01/runtime/";
@@ -90,8 +90,8 @@ impl LambdaApi {
         }
     }
 
-    pub(crate) fn start(&self, call: &Call) -> (u32, oneshot::Receiver<Reply>) {
-        let (ticket, reply) = self.pending.open();
+    pub(crate) fn start(&self, call: &Call) -> (u32, oneshot::Receiver<Outcome>) {
+        let (ticket, reply) = self.pending.open(&call.event.request_id);
         let deadline = SystemTime::now().checked_add(call.timeout).unwrap_or_else(SystemTime::now);
         let event = call.event.with_body(&call.body).into();
         let invocation = Invocation { ticket, event, deadline_ms: epoch_ms(deadline) };
@@ -112,7 +112,7 @@ impl LambdaApi {
         };
         match (&method, steps.as_slice()) {
             (&Method::POST, ["invocation", id, "response"]) => {
-                self.close(id, envelope::answer(&body).map(Some))
+                self.close(id, envelope::answer(&body).map(|answer| Some(answer.into())))
             }
             (&Method::POST, ["invocation", id, "error"]) => self.close(id, Err(thrown(&body))),
             (&Method::POST, ["init", "error"]) => {
@@ -143,6 +143,8 @@ impl LambdaApi {
                 None => arrived.await,
             }
         };
+        // From here on it is this process's, whatever becomes of the connection.
+        self.pending.sent(1);
         let id = id_of(invocation.ticket);
         let trace = format!("Root=1-{:08x}-{:024x}", invocation.deadline_ms / 1000, invocation.ticket);
         Response::builder()

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +33,9 @@ impl From<WaitStatus> for Exit {
         }
     }
 }
+
+/// Between being asked to end and being killed.
+const STOP_GRACE: Duration = Duration::from_millis(500);
 
 type Waiting = Arc<Mutex<HashMap<Pid, watch::Sender<Option<Exit>>>>>;
 
@@ -65,6 +69,38 @@ impl Reaper {
         let (sender, exit) = watch::channel(None);
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, sender);
         Child { pid, exit }
+    }
+
+    fn children(&self) -> Vec<Child> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.iter().map(|(pid, sender)| Child { pid: *pid, exit: sender.subscribe() }).collect()
+    }
+
+    /// Sends a signal to the group of every child that was adopted and lives.
+    pub(crate) fn signal_all(&self, signal: Signal) {
+        for child in self.children() {
+            child.signal_group(signal);
+        }
+    }
+
+    pub(crate) fn kill_all(&self) {
+        self.signal_all(Signal::KILL);
+    }
+
+    /// Asks every child to end, and kills those that do not.
+    pub(crate) async fn end_all(&self) {
+        for signal in [Signal::TERM, Signal::KILL] {
+            let children = self.children();
+            self.signal_all(signal);
+            let all = async {
+                for child in &children {
+                    child.exited().await;
+                }
+            };
+            let _ = tokio::time::timeout(STOP_GRACE, all).await;
+            // What they forked goes with them.
+            children.iter().for_each(Child::kill);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Inherited descriptors, fork and exec: the only `unsafe` of the shim.
+//! Inherited descriptors, fork and exec, and a socket option: the only `unsafe` of the shim.
 //!
 //! A worker gets descriptors 0, 1, 2 and, when it is framed, 3. Everything else of the shim's is close-on-exec:
 //! what was inherited is marked so at the start, what is opened later is opened so.
@@ -19,8 +19,11 @@ const WORKER_DESCRIPTOR: RawFd = 3;
 /// Marks every inherited descriptor above 2 close-on-exec, and makes sure that number 3 is in use: it is the
 /// worker's, so nothing that `fork` and `exec` need in between may come to lie there.
 ///
+/// Signals that the parent blocked are unblocked, for the shim and for its workers.
+///
 /// To be called once, before anything else is opened. Fails when `/dev/null` or `/proc/self/fd` cannot be read.
 pub(crate) fn seal() -> io::Result<()> {
+    unblock_signals()?;
     let listed: Vec<RawFd> = match std::fs::read_dir("/proc/self/fd") {
         Ok(entries) => {
             entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
@@ -49,6 +52,50 @@ pub(crate) fn seal() -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+fn unblock_signals() -> io::Result<()> {
+    let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` fills the set that the other call then reads; both take valid pointers, and the old
+    // mask is not asked for.
+    let failed = unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut())
+    };
+    if failed == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(failed)) }
+}
+
+/// Makes a listening TCP socket deaf to new connections. Those whose handshake has begun are not affected, and
+/// callers that are not heard try again a second later, when the socket is gone.
+///
+/// Fails where the kernel has no socket filters.
+pub(crate) fn refuse_connections(socket: BorrowedFd<'_>) -> io::Result<()> {
+    const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16;
+    const JUMP_IF_SET: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    // Of the TCP header (RFC 9293, 3.1): the byte of the flags, and the flag.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 2;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut steps = [
+        step(LOAD_BYTE, 0, 0, FLAGS),
+        step(JUMP_IF_SET, 0, 1, SYN),
+        step(RETURN, 0, 0, 0),
+        step(RETURN, 0, 0, u32::MAX),
+    ];
+    let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: the option's value is a `sock_fprog` of the size that is told; it and the steps that it points to
+    // live until the call returns, and the kernel copies both.
+    let failed = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Takes ownership of an inherited descriptor. Each number may be taken once; those of 0 to 2 are refused.

@@ -2,28 +2,41 @@
 
 use bytes::Bytes;
 use contract::event::X_ZIPSHIP_ERROR;
-use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE,
     HeaderName, HeaderValue, RETRY_AFTER,
 };
 use hyper::{HeaderMap, Method, Response, StatusCode};
 
+pub(crate) use super::body::Body;
 use super::event::is_hop_by_hop;
+use crate::worker::stream::Reader;
 
 /// A handler's answer, taken apart by the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<B = Bytes> {
     pub(crate) status: i64,
     /// Values are Latin-1: a character above 255 cannot be carried.
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Bytes,
+    pub(crate) body: B,
 }
 
 impl Answer {
     /// 204 without a word, for the deploy's probe.
     pub(crate) fn nothing() -> Self {
         Self { status: 204, headers: Vec::new(), body: Bytes::new() }
+    }
+}
+
+impl From<Answer> for Answer<Body> {
+    fn from(Answer { status, headers, body }: Answer) -> Self {
+        Self { status, headers, body: Body::whole(body) }
+    }
+}
+
+impl From<Answer<Reader>> for Answer<Body> {
+    fn from(Answer { status, headers, body }: Answer<Reader>) -> Self {
+        Self { status, headers, body: Body::Stream(body) }
     }
 }
 
@@ -90,9 +103,13 @@ impl Refusal {
         self
     }
 
+    pub(crate) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
+    }
+
     /// What is worth a log line: the handler's mistakes, which its author has to find.
     pub(crate) fn log_line(&self) -> Option<String> {
-        let message = self.message.as_deref().unwrap_or_default();
+        let message = self.message();
         if !self.kind.starts_with("Runtime.") {
             return None;
         }
@@ -102,7 +119,7 @@ impl Refusal {
 }
 
 /// Writes the response. HEAD, 204 and 304 carry no body.
-pub(crate) fn respond(method: &Method, result: Result<Answer, Refusal>) -> Response<Full<Bytes>> {
+pub(crate) fn respond(method: &Method, result: Result<Answer<Body>, Refusal>) -> Response<Body> {
     let mut response = match result.and_then(carry) {
         Ok(response) => response,
         Err(refusal) => refuse(&refusal),
@@ -117,8 +134,7 @@ fn cors(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.entry(name).or_insert(HeaderValue::from_static(value));
 }
 
-fn bodiless(method: &Method, response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-    use hyper::body::Body;
+fn bodiless(method: &Method, response: Response<Body>) -> Response<Body> {
     let status = response.status();
     let never =
         matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::RESET_CONTENT);
@@ -126,14 +142,17 @@ fn bodiless(method: &Method, response: Response<Full<Bytes>>) -> Response<Full<B
         return response;
     }
     let (mut head, body) = response.into_parts();
-    if !never {
-        let length = body.size_hint().lower();
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    match body {
+        Body::Whole(body) if !never => {
+            head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        Body::Whole(_) => {}
+        Body::Stream(reader) => reader.discard(),
     }
-    Response::from_parts(head, Full::new(Bytes::new()))
+    Response::from_parts(head, Body::whole(Bytes::new()))
 }
 
-fn carry(answer: Answer) -> Result<Response<Full<Bytes>>, Refusal> {
+fn carry(answer: Answer<Body>) -> Result<Response<Body>, Refusal> {
     let status = u16::try_from(answer.status).ok().filter(|status| (200..=599).contains(status));
     let status = status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(|| {
         Refusal::malformed(format!("the handler's statusCode is {}; it must be 200 to 599", answer.status))
@@ -143,7 +162,7 @@ fn carry(answer: Answer) -> Result<Response<Full<Bytes>>, Refusal> {
         headers.append(header_name(name)?, header_value(name, value)?);
     }
     drop_ours(&mut headers);
-    let mut response = Response::new(Full::new(answer.body));
+    let mut response = Response::new(answer.body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
@@ -175,12 +194,12 @@ fn drop_ours(headers: &mut HeaderMap) {
     }
 }
 
-fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
+fn refuse(refusal: &Refusal) -> Response<Body> {
     let body = refusal.message.as_ref().map(|message| {
         let report = serde_json::json!({"errorMessage": message, "errorType": refusal.error_type});
         Bytes::from(report.to_string())
     });
-    let mut response = Response::new(Full::new(body.clone().unwrap_or_default()));
+    let mut response = Response::new(Body::whole(body.clone().unwrap_or_default()));
     *response.status_mut() = refusal.status;
     let headers = response.headers_mut();
     if body.is_some() {
@@ -198,7 +217,7 @@ fn refuse(refusal: &Refusal) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::body::Body;
+    use hyper::body::Body as _;
 
     use super::*;
 
@@ -218,7 +237,7 @@ mod tests {
             answer(200, &[("x y", "a")], ""),
             answer(200, &[("x", "\u{20ac}")], ""),
         ] {
-            let response = respond(&Method::GET, Ok(bad.clone()));
+            let response = respond(&Method::GET, Ok(bad.clone().into()));
             assert_eq!(response.status(), 502, "{bad:?}");
             assert_eq!(response.headers()[X_ZIPSHIP_ERROR], "Runtime.MalformedAnswer");
         }
@@ -236,7 +255,7 @@ mod tests {
             ("X-Kept", "é"),
             ("Access-Control-Allow-Origin", "https://a"),
         ];
-        let response = respond(&Method::GET, Ok(answer(200, &given, "body")));
+        let response = respond(&Method::GET, Ok(answer(200, &given, "body").into()));
         let mut kept: Vec<_> = response.headers().iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
         // Removing headers moves others: only the set is promised.
         kept.sort_unstable();
@@ -252,13 +271,13 @@ mod tests {
 
     #[test]
     fn head_204_and_304_carry_no_body() {
-        let head = respond(&Method::HEAD, Ok(answer(200, &[], "four")));
+        let head = respond(&Method::HEAD, Ok(answer(200, &[], "four").into()));
         assert_eq!(
             (head.body().size_hint().exact(), head.headers()[CONTENT_LENGTH].as_bytes()),
             (Some(0), &b"4"[..])
         );
         for status in [204, 304] {
-            let response = respond(&Method::GET, Ok(answer(status, &[], "four")));
+            let response = respond(&Method::GET, Ok(answer(status, &[], "four").into()));
             assert_eq!(response.body().size_hint().exact(), Some(0));
             assert!(!response.headers().contains_key(CONTENT_LENGTH));
         }

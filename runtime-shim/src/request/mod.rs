@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 mod ascii;
+mod body;
 pub(crate) mod clock;
 mod decode;
 pub(crate) mod event;
@@ -17,20 +18,20 @@ mod trace;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use contract::event::X_ZIPSHIP_PROBE;
-use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 
-use self::answer::{Answer, Refusal};
+use self::answer::{Answer, Body, Refusal};
 pub(crate) use self::ascii::to_vec as ascii_json;
 use self::event::Event;
 use self::forwarded::{Network, Peer};
 use self::slots::Slots;
 use self::token::Guard;
 use crate::config::Limits;
+use crate::init::drain::End;
 use crate::init::logs::{Level, Logs};
 use crate::metrics::Metrics;
 use crate::worker::{Call, Worker};
@@ -44,13 +45,15 @@ pub(crate) struct Shim {
     pub(crate) worker: Arc<Worker>,
     pub(crate) logs: Logs,
     pub(crate) metrics: Metrics,
+    pub(crate) end: End,
 }
 
 /// The whole flow. Dropping the future (the caller has gone) tells the worker, and keeps the slot until the
 /// handler has finished.
-pub(crate) async fn handle(shim: Arc<Shim>, peer: Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(crate) async fn handle(shim: Arc<Shim>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    shim.end.count();
     let count = shim.metrics.request();
-    let method = request.method().clone();
+    let (method, version) = (request.method().clone(), request.version());
     let traceparent = trace::of(request.headers());
     let path = shim.logs.wants(Level::Debug).then(|| request.uri().path().to_owned());
     let id = id::of(request.headers());
@@ -65,6 +68,9 @@ pub(crate) async fn handle(shim: Arc<Shim>, peer: Peer, request: Request<Incomin
         let line = format!("{method} {path} {} in {} us", response.status().as_u16(), took.as_micros());
         shim.logs.of_request(Level::Debug, &id, &line);
     }
+    if shim.end.has_begun() && version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }
 
@@ -73,18 +79,18 @@ async fn flow(
     peer: Peer,
     id: String,
     request: Request<Incoming>,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer<Body>, Refusal> {
     let (mut head, body) = request.into_parts();
     limits::head(shim.limits, &head)?;
     if is_probe(peer, &head) {
-        return Ok(Answer::nothing());
+        return Ok(Answer::nothing().into());
     }
     let claims = shim.guard.check(&mut head.headers, SystemTime::now())?;
     let body = limits::read(body, head.version, shim.limits.payload).await?;
     let slot = shim.metrics.waiting(shim.slots.take()).await?;
     let source = forwarded::source(&mut head.headers, peer, &shim.trusted_proxies);
     let event = Event::new(&head, id, source, claims, SystemTime::now());
-    shim.worker.clone().call(Call { event, body, slot, timeout: shim.limits.timeout }).await
+    shim.worker.call(Call { event, body, timeout: shim.limits.timeout }, slot).await
 }
 
 /// The deploy's question, answered without the worker and before the token check; the gateway alone may ask.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::config::Listen;
-use crate::init::spawn::inherit;
+use crate::init::spawn::{inherit, refuse_connections};
 
 pub(crate) enum Listener {
     Tcp(TcpListener),
@@ -78,6 +78,15 @@ impl Listener {
 
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         std::future::poll_fn(|context| self.poll_accept(context)).await
+    }
+
+    /// Lets nobody connect any more who has not begun to. Whoever has begun is still accepted, so that no caller
+    /// loses a request when the socket is closed. `false` where the machine cannot.
+    pub(super) fn refuse(&self) -> bool {
+        match self {
+            Self::Tcp(listener) => refuse_connections(listener.as_fd()).is_ok(),
+            Self::Unix(_) => false,
+        }
     }
 
     /// A connection that waits already, if there is one.

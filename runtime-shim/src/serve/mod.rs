@@ -31,6 +31,8 @@ const HEAD_SPARE: usize = 64 << 10;
 const MAX_HEADERS: usize = 1000;
 /// After an error of `accept` that the next attempt would meet too (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// At the end: for callers that have begun to connect.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// Serves until told to stop, then takes in what waits in the socket and closes it. What still runs is watched
 /// by the value that comes back.
@@ -52,8 +54,18 @@ pub(crate) async fn serve(
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            () = stop.next() => break,
+            _ = stop.next() => break,
         }
+    }
+    shim.end.begin();
+    if !listen.is_inherited() && listener.refuse() {
+        // Cancellation: `accept` loses no connection when dropped.
+        let _ = tokio::time::timeout(SETTLE, async {
+            while let Ok(accepted) = listener.accept().await {
+                connect(&shim, &builder, listen, accepted, &connections);
+            }
+        })
+        .await;
     }
     while let Some(accepted) = listener.accept_waiting().await {
         connect(&shim, &builder, listen, accepted, &connections);

@@ -1,108 +1,51 @@
 //! The channel to a node or python worker: one socket, frames both ways, requests multiplexed by id.
 
-use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::{Bytes, BytesMut};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::frames::{self, FLAG_TEXT, FLAG_TIMED_OUT, Frame, Kind};
-use super::pending::{Pending, Reply};
-use super::{Call, Ending};
-use crate::request::answer::{Answer, Refusal};
+use super::frames::{self, FLAG_TEXT, FLAG_TIMED_OUT, Frame, Kind, WINDOW};
+use super::meta::{self, Specialise, Specialised};
+use super::pending::{Outcome, Pending};
+use super::{Call, Ending, stream, writer};
+use crate::init::logs::Logs;
 
-/// Bodies up to this size are copied behind their head, so that one write carries both.
-const SMALL_BODY: usize = 16 << 10;
-/// Bytes that are gathered before a write.
-const BATCH: usize = 64 << 10;
+/// Room that is made for reading, in bytes.
+const BUFFER: usize = 64 << 10;
 
 pub(crate) struct Channel {
     out: mpsc::UnboundedSender<Frame>,
     pub(crate) pending: Pending,
     closed: watch::Sender<bool>,
+    /// The number of the last ping.
+    pings: AtomicU32,
     pongs: watch::Sender<u32>,
     specialised: std::sync::Mutex<Option<oneshot::Sender<Specialised>>>,
-}
-
-/// SPECIALISE's meta.
-#[derive(Debug, Serialize)]
-pub(crate) struct Specialise<'a> {
-    pub(crate) directory: &'a str,
-    pub(crate) handler: &'a str,
-    pub(crate) environment: &'a std::collections::BTreeMap<String, String>,
-    pub(crate) function: SpecialiseFunction<'a>,
-    pub(crate) max_concurrency: u32,
-}
-
-/// What the handler's context tells.
-#[derive(Debug, Serialize)]
-pub(crate) struct SpecialiseFunction<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) version: &'a str,
-    pub(crate) memory_mb: u32,
-}
-
-/// SPECIALISED's meta.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Specialised {
-    pub(crate) ok: bool,
-    #[serde(default)]
-    pub(crate) error: String,
-    #[serde(default)]
-    pub(crate) error_type: String,
-}
-
-/// REQUEST's meta.
-#[derive(Serialize)]
-struct RequestMeta<'a> {
-    event: &'a RawValue,
-    request_id: &'a str,
-    remaining_ms: u64,
-}
-
-/// ANSWER's meta.
-#[derive(Deserialize)]
-struct AnswerMeta {
-    status: i64,
-    headers: Vec<(String, String)>,
-}
-
-/// ERROR's meta.
-#[derive(Deserialize)]
-struct ErrorMeta {
-    kind: ErrorKind,
-    message: String,
-    error_type: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum ErrorKind {
-    Thrown,
-    Malformed,
+    logs: Logs,
 }
 
 impl Channel {
     /// Starts to read and write. The second value resolves when the worker has said whether it has the handler.
-    pub(crate) fn open(stream: UnixStream) -> (Arc<Self>, oneshot::Receiver<Specialised>) {
+    pub(crate) fn open(stream: UnixStream, logs: Logs) -> (Arc<Self>, oneshot::Receiver<Specialised>) {
         let (read, write) = stream.into_split();
         let (out, frames) = mpsc::unbounded_channel();
         let (sender, specialised) = oneshot::channel();
         let channel = Arc::new(Self {
             out,
-            pending: Pending::default(),
+            pending: if logs.are_records() { Pending::with_ids() } else { Pending::default() },
             closed: watch::Sender::new(false),
+            pings: AtomicU32::new(0),
             pongs: watch::Sender::new(0),
             specialised: std::sync::Mutex::new(Some(sender)),
+            logs,
         });
-        tokio::spawn(write_frames(write, frames));
-        tokio::spawn(channel.clone().read_frames(read));
+        tokio::spawn(until_closed(channel.clone(), writer::write_frames(channel.clone(), write, frames)));
+        tokio::spawn(until_closed(channel.clone(), channel.clone().read_frames(read)));
         (channel, specialised)
     }
 
@@ -112,11 +55,11 @@ impl Channel {
     }
 
     /// Hands a request to the worker.
-    pub(crate) fn start(&self, call: &Call) -> (u32, oneshot::Receiver<Reply>) {
-        let (ticket, reply) = self.pending.open();
+    pub(crate) fn start(&self, call: &Call) -> (u32, oneshot::Receiver<Outcome>) {
+        let (ticket, reply) = self.pending.open(&call.event.request_id);
         let flags = if std::str::from_utf8(&call.body).is_ok() { FLAG_TEXT } else { 0 };
         let frame = Frame {
-            meta: request_meta(call),
+            meta: meta::request(call),
             body: call.body.clone(),
             ..Frame::bare(Kind::Request, flags, ticket)
         };
@@ -129,18 +72,24 @@ impl Channel {
         self.send(Frame::bare(Kind::Cancel, flags, ticket));
     }
 
+    /// Ends the channel from this side. Who waits for an answer is told by [`Pending::fail`].
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
     /// Resolves when the other end is closed, or no longer speaks the protocol.
     pub(crate) async fn closed(&self) {
         // The sender lives as long as `self`.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Whether the worker's loop answers a ping within `patience`.
-    pub(crate) async fn answers(&self, number: u32, patience: Duration) -> bool {
+    /// Resolves when the worker's loop has answered a ping of now.
+    pub(crate) async fn ping(&self) {
+        let number = self.pings.fetch_add(1, Ordering::Relaxed) + 1;
         let mut pongs = self.pongs.subscribe();
         self.send(Frame::bare(Kind::Ping, 0, number));
-        let answered = tokio::time::timeout(patience, pongs.wait_for(|last| *last == number)).await;
-        matches!(answered, Ok(Ok(_)))
+        // The sender lives as long as `self`. Pings are answered in order.
+        let _ = pongs.wait_for(|last| *last >= number).await;
     }
 
     /// A frame to a dead worker goes nowhere: whoever waits hears of the death.
@@ -149,22 +98,25 @@ impl Channel {
     }
 
     async fn read_frames(self: Arc<Self>, mut read: OwnedReadHalf) {
-        let mut buffer = BytesMut::with_capacity(BATCH);
+        let mut buffer = BytesMut::with_capacity(BUFFER);
         while matches!(read.read_buf(&mut buffer).await, Ok(1..)) {
-            if !self.dispatch_all(&mut buffer) {
+            if !self.dispatch_all(&mut buffer).await {
                 break;
             }
             buffer.reserve(4096);
         }
-        self.closed.send_replace(true);
     }
 
     /// `false` when the peer does not speak the protocol.
-    fn dispatch_all(&self, buffer: &mut BytesMut) -> bool {
+    async fn dispatch_all(&self, buffer: &mut BytesMut) -> bool {
         loop {
             match frames::take(buffer) {
                 Ok(Some(frame)) => {
-                    if !self.dispatch(frame) {
+                    let is_spoken = match frame.kind {
+                        Kind::Log => self.dispatch_log(frame).await,
+                        _ => self.dispatch(frame),
+                    };
+                    if !is_spoken {
                         return false;
                     }
                 }
@@ -176,17 +128,50 @@ impl Channel {
 
     fn dispatch(&self, frame: Frame) -> bool {
         match frame.kind {
-            Kind::Answer | Kind::Error => {
-                let reply = reply(&frame.meta, frame.kind, frame.body);
-                // Nobody may wait any more: the time was up.
-                self.pending.close(frame.id, reply);
-            }
+            // Nobody may wait for any of these any more: the time was up.
+            Kind::Answer => drop(self.pending.close(frame.id, meta::answer(&frame.meta, frame.body))),
+            Kind::Error => drop(self.pending.close(frame.id, Err(meta::error(&frame.meta)))),
             Kind::Cancelled => drop(self.pending.close(frame.id, Ok(None))),
+            Kind::Head => return self.dispatch_head(&frame),
+            Kind::Data => return self.pending.data(frame.id, frame.body).is_ok(),
+            Kind::End => self.pending.end(frame.id, meta::end(&frame.meta)),
             Kind::Pong => drop(self.pongs.send_replace(frame.id)),
             Kind::Hello => {}
             Kind::Specialised => return self.dispatch_specialised(&frame.meta),
-            Kind::Specialise | Kind::Request | Kind::Cancel | Kind::Ping => return false,
+            Kind::Specialise | Kind::Request | Kind::Cancel | Kind::Ping | Kind::Credit | Kind::Log => {
+                return false;
+            }
         }
+        true
+    }
+
+    fn dispatch_head(&self, frame: &Frame) -> bool {
+        let (out, ticket) = (self.out.clone(), frame.id);
+        let credit = move |bytes| {
+            // To a dead worker it goes nowhere.
+            let _ = out.send(Frame { meta: meta::credit(bytes), ..Frame::bare(Kind::Credit, 0, ticket) });
+        };
+        let (writer, reader) = stream::open(WINDOW, Box::new(credit));
+        if writer.push(frame.body.clone()).is_err() {
+            return false;
+        }
+        let is_held = match meta::head(&frame.meta, reader) {
+            Ok(head) => self.pending.head(ticket, head, writer),
+            Err(refusal) => {
+                self.pending.close(ticket, Err(refusal));
+                false
+            }
+        };
+        if !is_held {
+            self.cancel(ticket, Ending::TimedOut);
+        }
+        true
+    }
+
+    async fn dispatch_log(&self, frame: Frame) -> bool {
+        let Some(stream) = meta::log(&frame.meta) else { return false };
+        let request_id = self.pending.request_id(frame.id);
+        self.logs.worker_lines(request_id.as_deref(), stream, frame.body).await;
         true
     }
 
@@ -199,51 +184,13 @@ impl Channel {
     }
 }
 
-fn request_meta(call: &Call) -> Bytes {
-    let json = String::from_utf8(call.event.without_body()).unwrap_or_default();
-    // The event was serialised a line above: it is JSON.
-    let Ok(event) = RawValue::from_string(json) else { return Bytes::new() };
-    let remaining_ms = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
-    let meta = RequestMeta { event: &event, request_id: &call.event.request_id, remaining_ms };
-    crate::request::ascii_json(&meta).into()
-}
-
-fn reply(meta: &[u8], kind: Kind, body: Bytes) -> Reply {
-    let nonsense = |error: serde_json::Error| Refusal::malformed(format!("the worker's answer: {error}"));
-    if kind == Kind::Answer {
-        let AnswerMeta { status, headers } = serde_json::from_slice(meta).map_err(nonsense)?;
-        return Ok(Some(Answer { status, headers, body }));
+/// One direction of the channel. Its end is the channel's; a socket that somebody else still holds open is no
+/// reason to go on.
+async fn until_closed(channel: Arc<Channel>, direction: impl Future<Output = ()>) {
+    // Cancellation: once the channel is closed nothing is lost that anybody waits for.
+    tokio::select! {
+        biased;
+        () = direction => channel.close(),
+        () = channel.closed() => {}
     }
-    let error: ErrorMeta = serde_json::from_slice(meta).map_err(nonsense)?;
-    Err(match error.kind {
-        ErrorKind::Thrown => Refusal::thrown("Runtime.HandlerError", &error.error_type, error.message),
-        ErrorKind::Malformed => Refusal::malformed(error.message),
-    })
-}
-
-/// Writes what is there in as few writes as possible, until the channel is dropped or the socket is closed.
-async fn write_frames(
-    mut write: OwnedWriteHalf,
-    mut frames: mpsc::UnboundedReceiver<Frame>,
-) -> io::Result<()> {
-    let mut batch = BytesMut::with_capacity(BATCH);
-    while let Some(frame) = frames.recv().await {
-        let mut next = Some(frame);
-        while let Some(frame) = next.take() {
-            frame.write_head(&mut batch).map_err(io::Error::other)?;
-            if frame.body.len() <= SMALL_BODY {
-                batch.extend_from_slice(&frame.body);
-            } else {
-                write.write_all(&batch).await?;
-                batch.clear();
-                write.write_all(&frame.body).await?;
-            }
-            if batch.len() < BATCH {
-                next = frames.try_recv().ok();
-            }
-        }
-        write.write_all(&batch).await?;
-        batch.clear();
-    }
-    Ok(())
 }

@@ -8,6 +8,13 @@ pub(crate) const HEAD: usize = 16;
 const COUNTED_HEAD: usize = HEAD - 4;
 /// Most meta that is accepted, in bytes: an event's headers, or a traceback.
 const LONGEST_META: usize = 16 << 20;
+/// Longest frame that is accepted, in bytes: no function has more memory to make an answer in.
+const LONGEST_FRAME: usize = 1 << 30;
+/// Room for a frame up to this size is made in one go; a longer one has to come before it costs memory.
+const MADE_AT_ONCE: usize = 64 << 20;
+
+/// Body bytes of a streamed answer that a worker may send before it is given more.
+pub(crate) const WINDOW: usize = 256 << 10;
 
 /// REQUEST: the body is valid UTF-8.
 pub(crate) const FLAG_TEXT: u8 = 1;
@@ -28,10 +35,15 @@ pub(crate) enum Kind {
     Cancelled = 8,
     Ping = 9,
     Pong = 10,
+    Head = 11,
+    Data = 12,
+    End = 13,
+    Credit = 14,
+    Log = 15,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 15] = [
         Self::Hello,
         Self::Specialise,
         Self::Specialised,
@@ -42,10 +54,16 @@ impl Kind {
         Self::Cancelled,
         Self::Ping,
         Self::Pong,
+        Self::Head,
+        Self::Data,
+        Self::End,
+        Self::Credit,
+        Self::Log,
     ];
 
     fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+        // Numbers start at 1 and have no gap.
+        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
 }
 
@@ -102,12 +120,14 @@ pub(crate) fn take(buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
     let id = head.get_u32_le();
     let meta = head.get_u32_le() as usize;
     let kind = Kind::from_number(number).ok_or(FrameError::UnknownKind(number))?;
-    if length < COUNTED_HEAD || meta > length - COUNTED_HEAD || meta > LONGEST_META {
+    if length < COUNTED_HEAD || meta > length - COUNTED_HEAD || meta > LONGEST_META || length > LONGEST_FRAME
+    {
         return Err(FrameError::Lengths { length, meta });
     }
     let whole = length + 4;
     if buffer.len() < whole {
-        buffer.reserve(whole - buffer.len());
+        let missing = whole - buffer.len();
+        buffer.reserve(if whole > MADE_AT_ONCE { missing.min(buffer.len().max(HEAD)) } else { missing });
         return Ok(None);
     }
     let mut frame = buffer.split_to(whole).freeze();
@@ -139,7 +159,7 @@ mod tests {
     fn the_golden_frames_both_ways() {
         let golden: Vec<Value> =
             serde_json::from_str(include_str!("../../golden/frames.json")).expect("golden file");
-        assert_eq!(golden.len(), Kind::ALL.len() + 1);
+        assert_eq!(golden.len(), Kind::ALL.len() + 3);
         for case in golden {
             let text = |key: &str| case[key].as_str().expect("text").to_owned();
             let number = |key: &str| case[key].as_u64().expect("number");
@@ -165,12 +185,33 @@ mod tests {
         let mut lengths = BytesMut::from(&wire(&Frame::bare(Kind::Ping, 0, 1))[..]);
         lengths[12] = 1;
         assert_eq!(take(&mut lengths), Err(FrameError::Lengths { length: 12, meta: 1 }));
+        let mut long = BytesMut::from(&wire(&Frame::bare(Kind::Ping, 0, 1))[..]);
+        long[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(take(&mut long), Err(FrameError::Lengths { .. })));
+    }
+
+    #[test]
+    fn every_kind_has_its_number() {
+        for (number, kind) in (1_u8..).zip(Kind::ALL) {
+            assert_eq!((kind as u8, Kind::from_number(number)), (number, Some(kind)));
+        }
+        assert_eq!((Kind::from_number(0), Kind::from_number(16)), (None, None));
+    }
+
+    #[test]
+    fn a_long_frame_costs_memory_as_it_comes() {
+        let mut head = BytesMut::with_capacity(HEAD);
+        head.put_u32_le(u32::try_from(LONGEST_FRAME).expect("u32"));
+        head.put_u8(Kind::Answer as u8);
+        head.put_slice(&[0; HEAD - 5]);
+        assert_eq!(take(&mut head), Ok(None));
+        assert!(head.capacity() < 4096, "{}", head.capacity());
     }
 
     proptest! {
         #[test]
         fn frames_survive_any_split(
-            frames in prop::collection::vec((1_u8..=10, any::<u8>(), any::<u32>(), "[ -~]{0,40}", prop::collection::vec(any::<u8>(), 0..80)), 1..6),
+            frames in prop::collection::vec((1_u8..=15, any::<u8>(), any::<u32>(), "[ -~]{0,40}", prop::collection::vec(any::<u8>(), 0..80)), 1..6),
             step in 1_usize..50,
         ) {
             let frames: Vec<Frame> = frames

@@ -1,16 +1,16 @@
-//! Says so when a worker's loop is stuck: a handler that computes without pause holds up all others.
+//! Looks whether a worker's loop is stuck: a handler that computes without pause holds up all others.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Link, Running};
 use crate::init::logs::{Level, Logs};
 
 /// Between two pings, while requests run.
-const EVERY: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(1);
 /// A loop that takes longer to answer is stuck.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -28,21 +28,21 @@ impl Drop for Watch {
 pub(super) fn watch(running: Arc<Running>, logs: Logs) -> Watch {
     Watch(tokio::spawn(async move {
         let Link::Frames(channel) = &running.link else { return };
-        for number in 1_u32.. {
+        let mut is_told = false;
+        loop {
             sleep(EVERY).await;
             if channel.pending.count() == 0 {
                 continue;
             }
             let asked = Instant::now();
-            let is_stuck = !channel.answers(number, PATIENCE).await;
+            let answered = timeout(PATIENCE, channel.ping()).await.is_ok();
             running.set_lag(asked.elapsed());
-            if is_stuck {
-                let line = format!(
-                    "the worker has not answered a ping for {} s: a handler blocks it",
-                    PATIENCE.as_secs()
-                );
+            if !answered && !is_told {
+                let seconds = PATIENCE.as_secs();
+                let line = format!("the worker has not answered a ping for {seconds} s: a handler blocks it");
                 logs.platform(Level::Warn, &line);
             }
+            is_told = !answered;
         }
     }))
 }

@@ -1,48 +1,49 @@
 //! The worker as the request flow sees it: a call goes in, an answer or a refusal comes out, and whatever
 //! happens to the process in between is dealt with here.
 //!
-//! States, moved by [`supervise`] alone:
+//! States, moved by [`supervise::supervise`] alone:
 //! `Starting` -> `Ready` when the handler is imported; -> `Broken` when it is not (for good), or when the
 //! process died before it said so (tried again, with backoff); `Ready` -> `Starting` when the process dies
-//! or is replaced.
+//! or is replaced, and for as long as a handler whose time was up may block its loop.
 
 mod channel;
 pub(crate) mod frames;
 mod health;
+mod invocation;
+mod meta;
 pub(crate) mod pending;
 pub(crate) mod process;
+pub(crate) mod stream;
+mod supervise;
+mod writer;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use tokio::sync::{Notify, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::{oneshot, watch};
 
-pub(crate) use self::channel::{Channel, Specialise, SpecialiseFunction};
+pub(crate) use self::channel::Channel;
+use self::invocation::{Attempt, Invocation};
+pub(crate) use self::meta::{Specialise, SpecialiseFunction};
 pub(crate) use self::process::{Launcher, Link, Running, StartFailure};
 use crate::init::logs::{Level, Logs};
-use crate::request::answer::{Answer, Refusal};
+use crate::init::reap::Reaper;
+use crate::request::answer::{Answer, Body, Refusal};
 use crate::request::event::Event;
 use crate::request::slots::Slot;
 
-/// After its time was up, how long a handler may take to let go before the worker is replaced.
-const COMEBACK: Duration = Duration::from_secs(1);
-/// Waits before a worker that died is started again: the first at once.
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
-/// A worker that lived this long was well; its death starts the backoff anew.
-const WELL: Duration = Duration::from_secs(10);
+/// How long a request waits for a worker that starts: as long as a start may take. Not the handler's time.
+const PATIENCE: Duration = process::START_LIMIT;
+/// A request that no worker had goes to so many in all.
+const ATTEMPTS: usize = 3;
 
 /// One invocation.
 pub(crate) struct Call {
     pub(crate) event: Event,
     pub(crate) body: Bytes,
-    /// Held until the handler has finished, or has let go.
-    pub(crate) slot: Slot,
     pub(crate) timeout: Duration,
 }
 
@@ -73,12 +74,11 @@ pub(crate) enum Verdict {
 
 pub(crate) struct Worker {
     state: watch::Sender<State>,
-    /// Rung when the present process is to be replaced.
-    replace: Notify,
     stopping: watch::Sender<bool>,
+    reaper: Reaper,
+    logs: Logs,
     /// Processes after the first.
     restarts: AtomicU64,
-    logs: Logs,
 }
 
 impl Worker {
@@ -86,14 +86,43 @@ impl Worker {
     pub(crate) fn launch(launcher: Launcher, logs: Logs) -> (Arc<Self>, oneshot::Receiver<Verdict>) {
         let worker = Arc::new(Self {
             state: watch::Sender::new(State::Starting),
-            replace: Notify::new(),
             stopping: watch::Sender::new(false),
-            restarts: AtomicU64::new(0),
+            reaper: launcher.reaper.clone(),
             logs,
+            restarts: AtomicU64::new(0),
         });
         let (verdict, first) = oneshot::channel();
-        tokio::spawn(supervise(worker.clone(), launcher, verdict));
+        tokio::spawn(supervise::supervise(worker.clone(), launcher, verdict));
         (worker, first)
+    }
+
+    /// Runs one invocation, whose time begins when a process has it. Dropping the future tells the handler that
+    /// its caller has gone; the slot is held until the handler has finished, or has let go.
+    pub(crate) async fn call(self: &Arc<Self>, call: Call, mut slot: Slot) -> Result<Answer<Body>, Refusal> {
+        for _ in 0..ATTEMPTS {
+            let running = self.ready().await?;
+            match Invocation::start(self.clone(), running, &call, slot).answer().await {
+                Attempt::Done(result) => return result,
+                Attempt::NeverSent(back) => slot = back,
+            }
+        }
+        Err(Refusal::worker_killed("the worker died, again and again, before it took the request"))
+    }
+
+    /// Ends the worker: asked first, then killed.
+    pub(crate) async fn stop(&self) {
+        self.stopping.send_replace(true);
+        self.reaper.end_all().await;
+    }
+
+    /// Kills the worker at once.
+    pub(crate) fn kill(&self) {
+        self.stopping.send_replace(true);
+        self.reaper.kill_all();
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
     }
 
     /// Times that a process was started after the first one.
@@ -118,87 +147,30 @@ impl Worker {
         }
     }
 
-    /// Runs one invocation. Dropping the future tells the handler that its caller has gone.
-    pub(crate) async fn call(self: Arc<Self>, call: Call) -> Result<Answer, Refusal> {
-        let (sender, answered) = oneshot::channel();
-        tokio::spawn(self.run(call, sender));
-        let lost = || Err(Refusal::worker_killed("the request was lost"));
-        answered.await.unwrap_or_else(|_| lost())
-    }
-
-    /// Ends the worker: asked first, then killed.
-    pub(crate) async fn stop(&self) {
-        self.stopping.send_replace(true);
-        let state = self.state.borrow().clone();
-        if let State::Ready(running) = state {
-            running.stop().await;
-        }
-    }
-
-    async fn run(self: Arc<Self>, call: Call, mut sender: oneshot::Sender<Result<Answer, Refusal>>) {
-        let deadline = Instant::now() + call.timeout;
-        let running = match self.ready(deadline).await {
-            Ok(running) => running,
-            Err(refusal) => return drop(sender.send(Err(refusal))),
-        };
-        let _scope = self.logs.scope(&call.event.request_id);
-        let (ticket, reply) = running.link.start(&call);
-        let mut reply = pin!(reply);
-        let mut caller_gone = false;
-        // Cancellation: each branch may be dropped and polled again; `reply` stays pinned outside.
-        let done = loop {
-            tokio::select! {
-                reply = &mut reply => break Some(reply),
-                () = sleep_until(deadline) => break None,
-                () = sender.closed(), if !caller_gone => {
-                    caller_gone = true;
-                    running.link.cancel(ticket, Ending::CallerGone);
-                }
-            }
-        };
-        if let Some(reply) = done {
-            let lost = || Err(Refusal::worker_killed("the worker is gone"));
-            let result = match reply.unwrap_or_else(|_| lost()) {
-                Ok(answer) => answer.ok_or_else(|| Refusal::malformed("the worker gave no answer")),
-                Err(refusal) => Err(refusal),
-            };
-            return drop(sender.send(result));
-        }
-        drop(sender.send(Err(Refusal::timed_out(call.timeout))));
-        self.suspect(&running);
-        running.link.cancel(ticket, Ending::TimedOut);
-        let came_back = timeout(COMEBACK, reply).await.is_ok();
-        running.link.forget(ticket);
-        self.decide(&running, came_back);
-        drop(call.slot);
-    }
-
     /// Holds new requests back, so that none is lost in a process that may be stuck.
-    fn suspect(&self, running: &Arc<Running>) {
+    fn suspect(self: &Arc<Self>, running: &Arc<Running>) -> Suspicion {
         running.suspects.fetch_add(1, Ordering::Relaxed);
         if !running.is_over.load(Ordering::Relaxed) {
             self.state.send_replace(State::Starting);
         }
+        Suspicion { worker: self.clone(), running: running.clone(), is_over: false }
     }
 
-    /// Serves from the process again when its last suspect came back, or has it replaced.
-    fn decide(&self, running: &Arc<Running>, came_back: bool) {
-        let others = running.suspects.fetch_sub(1, Ordering::Relaxed) - 1;
-        if running.is_over.load(Ordering::Relaxed) {
-            return;
-        }
-        if !came_back {
-            running.is_over.store(true, Ordering::Relaxed);
+    /// Has a process replaced, once.
+    fn replace(&self, running: &Running) {
+        if !running.is_over.swap(true, Ordering::Relaxed) {
+            self.state.send_replace(State::Starting);
             let line = "the handler did not let go after its timeout: the worker is replaced";
             self.logs.platform(Level::Warn, line);
-            self.replace.notify_one();
-        } else if others == 0 {
-            self.state.send_replace(State::Ready(running.clone()));
+            running.replace.notify_one();
         }
     }
 
     /// The process that serves now. Waits while it starts.
-    async fn ready(&self, deadline: Instant) -> Result<Arc<Running>, Refusal> {
+    async fn ready(&self) -> Result<Arc<Running>, Refusal> {
+        if let Some(running) = self.serving() {
+            return Ok(running);
+        }
         let mut state = self.state.subscribe();
         let wait = async {
             match state.wait_for(|state| !matches!(state, State::Starting)).await.as_deref() {
@@ -207,64 +179,30 @@ impl Worker {
                 _ => Err(not_started()),
             }
         };
-        tokio::time::timeout_at(deadline, wait).await.unwrap_or_else(|_| Err(not_started()))
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| Err(not_started()))
+    }
+}
+
+/// That a process may be stuck. The last one that ends lets requests go to it again.
+struct Suspicion {
+    worker: Arc<Worker>,
+    running: Arc<Running>,
+    is_over: bool,
+}
+
+impl Suspicion {
+    fn end(&mut self) {
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
+        let others = self.running.suspects.fetch_sub(1, Ordering::Relaxed) - 1;
+        if others == 0 && !self.running.is_over.load(Ordering::Relaxed) {
+            self.worker.state.send_replace(State::Ready(self.running.clone()));
+        }
     }
 }
 
 fn not_started() -> Refusal {
     let message = "the worker has not started yet; try again";
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Runtime.NotReady", message).retry_after(1)
-}
-
-async fn supervise(worker: Arc<Worker>, launcher: Launcher, verdict: oneshot::Sender<Verdict>) {
-    let mut verdict = Some(verdict);
-    let mut backoff = Duration::ZERO;
-    while !*worker.stopping.borrow() {
-        sleep(backoff).await;
-        backoff = (backoff * 2).clamp(FIRST_BACKOFF, LONGEST_BACKOFF);
-        let running = match launcher.start(&worker.logs).await {
-            Ok(running) => Arc::new(running),
-            Err(failure) => {
-                worker.logs.platform(Level::Error, &failure.message);
-                worker.state.send_replace(State::Broken(failure.refusal()));
-                tell(&mut verdict, Verdict::Broken(failure.message.clone()));
-                if failure.is_final {
-                    return;
-                }
-                continue;
-            }
-        };
-        worker.state.send_replace(State::Ready(running.clone()));
-        if verdict.is_none() {
-            worker.restarts.fetch_add(1, Ordering::Relaxed);
-        }
-        tell(&mut verdict, Verdict::Ready(running.max_concurrency));
-        let started = Instant::now();
-        let _watch = health::watch(running.clone(), worker.logs.clone());
-        // Cancellation: `ended` only observes; a notification that is not taken stays stored.
-        tokio::select! {
-            how = running.ended() => {
-                running.is_over.store(true, Ordering::Relaxed);
-                worker.state.send_replace(State::Starting);
-                if !*worker.stopping.borrow() {
-                    worker.logs.platform(Level::Error, &how);
-                }
-                running.link.fail(&Refusal::worker_killed(&how));
-                if started.elapsed() >= WELL {
-                    backoff = Duration::ZERO;
-                }
-            }
-            () = worker.replace.notified() => {
-                tokio::spawn(process::retire(running, launcher.longest_call()));
-                backoff = Duration::ZERO;
-            }
-        }
-    }
-}
-
-fn tell(verdict: &mut Option<oneshot::Sender<Verdict>>, what: Verdict) {
-    if let Some(sender) = verdict.take() {
-        // The receiver is gone when the shim is told to stop while it starts.
-        let _ = sender.send(what);
-    }
 }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use contract::runtime::Language;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::pending::Reply;
+use super::pending::Outcome;
 use super::{Call, Channel, Ending, Specialise, SpecialiseFunction};
 use crate::config::Function;
 use crate::golang::{self, HttpForm, LambdaApi};
@@ -33,7 +33,7 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    pub(crate) fn start(&self, call: &Call) -> (u32, oneshot::Receiver<Reply>) {
+    pub(crate) fn start(&self, call: &Call) -> (u32, oneshot::Receiver<Outcome>) {
         match self {
             Self::Frames(channel) => channel.start(call),
             Self::Lambda(api) => api.start(call),
@@ -54,8 +54,20 @@ impl Link {
         self.pending().forget(ticket);
     }
 
+    /// The process is gone: everybody who waits is told.
     pub(crate) fn fail(&self, refusal: &Refusal) {
         self.pending().fail(refusal);
+        if let Self::Frames(channel) = self {
+            channel.close();
+        }
+    }
+
+    /// Resolves when the process's loop takes requests, where that can be asked.
+    pub(crate) async fn is_awake(&self) {
+        match self {
+            Self::Frames(channel) => channel.ping().await,
+            Self::Lambda(_) | Self::Http(_) => std::future::pending().await,
+        }
     }
 
     fn pending(&self) -> &super::pending::Pending {
@@ -85,6 +97,8 @@ pub(crate) struct Running {
     pub(super) is_over: AtomicBool,
     /// Microseconds that the answer to the last ping took.
     lag_us: AtomicU64,
+    /// Rung when it is to be replaced.
+    pub(super) replace: Notify,
 }
 
 impl Running {
@@ -96,6 +110,7 @@ impl Running {
             suspects: AtomicUsize::new(0),
             is_over: AtomicBool::new(false),
             lag_us: AtomicU64::new(0),
+            replace: Notify::new(),
         }
     }
 
@@ -218,7 +233,7 @@ impl Launcher {
         ours.set_nonblocking(true).map_err(failed)?;
         let ours = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
         let child = self.spawn(logs, &[], Some(theirs.into()))?;
-        let (channel, specialised) = Channel::open(ours);
+        let (channel, specialised) = Channel::open(ours, logs.clone());
         let max_concurrency = self.max_concurrency.unwrap_or(self.language.default_concurrency());
         channel.specialise(&Specialise {
             directory: &self.code_directory.to_string_lossy(),
@@ -230,6 +245,7 @@ impl Launcher {
                 memory_mb: self.function.memory_mb,
             },
             max_concurrency,
+            log_frames: logs.are_records(),
         });
         let running = Running::new(Link::Frames(channel), max_concurrency, child);
         // Cancellation: whichever comes first decides, the others are not needed any more.

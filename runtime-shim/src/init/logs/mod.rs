@@ -79,7 +79,6 @@ impl Logs {
     }
 
     /// Whether lines go out as records, so that workers say of which request each is.
-    #[allow(dead_code, reason = "the worker channel takes it into use with its LOG frames")]
     pub(crate) fn are_records(&self) -> bool {
         self.are_records
     }
@@ -127,7 +126,6 @@ impl Logs {
 
     /// Lines that the worker says belong to a request. Waits while the writer is behind: the worker is held up
     /// then, as it would be by a full pipe.
-    #[allow(dead_code, reason = "the worker channel takes it into use with its LOG frames")]
     pub(crate) async fn worker_lines(&self, request_id: Option<&str>, stream: LogStream, bytes: Bytes) {
         let mut lines = Lines::default();
         lines.buffer.extend_from_slice(&bytes);

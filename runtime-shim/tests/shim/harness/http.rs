@@ -136,10 +136,43 @@ impl Sent {
         self.response_and_rest().0
     }
 
+    /// The head of an answer whose body comes in chunks.
+    pub(crate) fn stream(mut self) -> Streamed {
+        let (status, headers) = head(&mut self.connection.0);
+        Streamed { status, headers, connection: self.connection }
+    }
+
     /// The answer, and the connection for another request.
     pub(crate) fn response_and_rest(mut self) -> (Response, Connection) {
         let response = read(&mut self.connection.0, &self.method);
         (response, self.connection)
+    }
+}
+
+/// A chunked answer that is read as it comes.
+pub(crate) struct Streamed {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    connection: Connection,
+}
+
+impl Streamed {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The next chunk; `None` at the end, and where it was cut.
+    pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
+        let size = usize::from_str_radix(&line(&mut self.connection.0), 16).ok().filter(|size| *size > 0)?;
+        let chunk = up_to(&mut self.connection.0, size);
+        line(&mut self.connection.0);
+        Some(chunk)
+    }
+
+    /// All that is still to come, whether it was cut, and the connection.
+    pub(crate) fn rest(mut self) -> (Vec<u8>, bool, Connection) {
+        let (body, is_cut) = chunks(&mut self.connection.0);
+        (body, is_cut, self.connection)
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Setup {
     program: Option<PathBuf>,
     code: TempDir,
     environment: BTreeMap<String, String>,
+    /// Another worker program than the language's.
+    worker: Option<String>,
 }
 
 impl Setup {
@@ -44,7 +46,16 @@ impl Setup {
             std::fs::write(code.path().join(name), source).expect("the handler");
         }
         let environment = [("SCW_PUBLIC".to_owned(), "true".to_owned())].into();
-        Self { language, program: None, code, environment }
+        Self { language, program: None, code, environment, worker: None }
+    }
+
+    /// A worker that does what this script says, frame by frame: `scripted/worker.py` has the words.
+    pub(crate) fn scripted(script: &str) -> Self {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/scripted/worker.py");
+        let interpreter = Language::Python.interpreter();
+        let command = [interpreter.to_str().expect("text"), "-u", program];
+        let worker = Some(serde_json::to_string(&command).expect("JSON"));
+        Self { worker, ..Self::new(Language::Python, script) }
     }
 
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
@@ -80,7 +91,7 @@ impl Setup {
         // The worker programs lie in the source tree here: nothing is to be written beside them.
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.env("ZIPSHIP_LANGUAGE", self.language.shim_name());
-        match self.language.worker() {
+        match self.worker.clone().or_else(|| self.language.worker()) {
             Some(worker) => command.env("ZIPSHIP_WORKER", worker),
             None => {
                 command.arg("--handler").arg(self.program.as_ref().unwrap_or_else(|| self.language.program()))
