@@ -13,7 +13,7 @@ use super::frames::{self, FLAG_TEXT, FLAG_TIMED_OUT, Frame, Kind, WINDOW};
 use super::meta::{self, Specialise, Specialised};
 use super::pending::{Outcome, Pending};
 use super::{Call, Ending, stream, writer};
-use crate::init::logs::Logs;
+use crate::init::logs::{Level, Logs};
 
 /// Room that is made for reading, in bytes.
 const BUFFER: usize = 64 << 10;
@@ -110,19 +110,23 @@ impl Channel {
     /// `false` when the peer does not speak the protocol.
     async fn dispatch_all(&self, buffer: &mut BytesMut) -> bool {
         loop {
-            match frames::take(buffer) {
+            let problem = match frames::take(buffer) {
+                Ok(None) => return true,
                 Ok(Some(frame)) => {
-                    let is_spoken = match frame.kind {
+                    let kind = frame.kind;
+                    let is_spoken = match kind {
                         Kind::Log => self.dispatch_log(frame).await,
                         _ => self.dispatch(frame),
                     };
-                    if !is_spoken {
-                        return false;
+                    if is_spoken {
+                        continue;
                     }
+                    format!("a frame of type {} that it may not send", kind as u8)
                 }
-                Ok(None) => return true,
-                Err(_) => return false,
-            }
+                Err(error) => error.to_string(),
+            };
+            self.logs.platform(Level::Error, &format!("the worker does not speak the protocol: {problem}"));
+            return false;
         }
     }
 

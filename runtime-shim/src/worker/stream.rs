@@ -71,7 +71,7 @@ enum Caller {
     Reads,
     /// The answer carries no body: dropped as they come.
     WantsNone,
-    /// Dropped as they come, too, until the worker has been told.
+    /// Dropped as they come, too: the worker is told, and may finish.
     Gone,
 }
 
@@ -289,7 +289,7 @@ mod tests {
         let given = Arc::new(AtomicUsize::new(0));
         let count = given.clone();
         let (writer, reader) =
-            open(window, Box::new(move |bytes| drop(count.fetch_add(bytes, Ordering::Relaxed))));
+            open(window, Box::new(move |bytes| _ = count.fetch_add(bytes, Ordering::Relaxed)));
         (writer, reader, given)
     }
 
