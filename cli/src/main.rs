@@ -17,6 +17,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Builds a function's image from its zip or directory, and pushes it.
+    Build(commands::build::Build),
+    /// Pushes an OCI image layout to a registry.
+    Push(commands::push::Push),
+    /// Shows an image of a registry or a layout.
+    Inspect(commands::inspect::Inspect),
     /// Base images of the runtimes: build, list, update.
     Images(commands::images::Images),
     /// Runs everything on this machine: API, registry, builds, gateway, functions. Needs root.
@@ -28,6 +34,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Build(build) => commands::build::run(&build),
+        Command::Push(push) => commands::push::run(&push),
+        Command::Inspect(inspect) => commands::inspect::run(&inspect),
         Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
         Command::Serve(serve) => commands::serve::run(serve),
         Command::Server(serve) => commands::server::run(serve),

@@ -104,18 +104,33 @@ pub(crate) fn prepare(dir: &Path) -> Result<(), LayoutError> {
 pub(crate) fn write_index(dir: &Path, manifest: &[u8], media_type: &str) -> Result<(), LayoutError> {
     let digest = Digest::of(manifest);
     write_file(&blob_path(dir, &digest), manifest)?;
-    write_file(&dir.join("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-    let index = Index {
+    write_file(&dir.join("oci-layout"), MARKER)?;
+    let path = dir.join("index.json");
+    let json = index(manifest, media_type, None)
+        .map_err(|source| LayoutError::Json { path: path.clone(), source })?;
+    write_file(&path, &json)
+}
+
+/// The file that makes a directory a layout.
+pub(crate) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The annotation by which a layout calls an image.
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The `index.json` of a layout with one image.
+pub(crate) fn index(
+    manifest: &[u8],
+    media_type: &str,
+    name: Option<&str>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut descriptor = Descriptor::new(media_type, Digest::of(manifest), manifest.len() as u64);
+    descriptor.annotations.extend(name.map(|name| (REF_NAME.to_owned(), name.to_owned())));
+    serde_json::to_vec(&Index {
         schema_version: 2,
         media_type: Some(OCI_INDEX.to_owned()),
-        manifests: vec![Descriptor::new(media_type, digest, manifest.len() as u64)],
+        manifests: vec![descriptor],
         annotations: BTreeMap::new(),
         other: BTreeMap::new(),
-    };
-    let path = dir.join("index.json");
-    let json =
-        serde_json::to_vec(&index).map_err(|source| LayoutError::Json { path: path.clone(), source })?;
-    write_file(&path, &json)
+    })
 }
 
 /// Reads every layer of an image and compares it with its digest and size.

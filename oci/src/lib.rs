@@ -5,10 +5,12 @@
 //!
 //! * [`Digest`], [`Reference`]: how content and images are named.
 //! * [`manifest`], [`config`]: the JSON documents of the OCI image specification.
-//! * [`Layer`], [`Image`]: an image as a value; [`layout`] reads and writes it as a directory.
+//! * [`Layer`], [`Image`]: an image as a value; [`layout`] reads and writes it as a directory, [`archive`] writes it as
+//!   one file.
 //! * [`client`]: push, pull and tag against a registry.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod client;
 pub mod config;
 pub mod digest;

@@ -1,5 +1,9 @@
 //! One file a sub-command.
 
+pub(crate) mod build;
 pub(crate) mod images;
+pub(crate) mod inspect;
+pub(crate) mod push;
+pub(crate) mod registry;
 pub(crate) mod serve;
 pub(crate) mod server;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 const BUILT_SHIM: &str = "target/x86_64-unknown-linux-gnu/shim/zipship-shim";
 
 /// `$XDG_CACHE_HOME/zipship`, or `~/.cache/zipship`.
-pub(super) fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let home =
         || env::var_os("HOME").map_or_else(|| PathBuf::from("/var/cache"), |h| Path::new(&h).join(".cache"));
     let named = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());

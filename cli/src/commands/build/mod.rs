@@ -1,0 +1,203 @@
+//! `zipship build`: an archive or a directory becomes an image, in a registry or in a file. No daemon, no root.
+
+mod output;
+mod pack;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use builder::base;
+use builder::golang::LocalCompile;
+use builder::zip::ArchiveLimits;
+use builder::{BuildRequest, Built};
+use clap::Args;
+use contract::runtime::Runtime;
+use serde_json::{Value, json};
+
+use self::output::Output;
+use super::registry::{self, Access, EXIT_REGISTRY};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the image could not be built (the reason is on standard error), \
+    2 wrong arguments, 3 the registry failed or refused.";
+
+/// How long compiling a Go function may take.
+const COMPILE_TIME: Duration = Duration::from_secs(600);
+
+/// Builds the image of a function.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Build {
+    /// The function's zip, or its directory.
+    #[arg(value_name = "ARCHIVE|DIR")]
+    source: PathBuf,
+    /// The runtime, such as node22, python313 or golang.
+    #[arg(long, value_name = "NAME", value_parser = runtime)]
+    runtime: Runtime,
+    /// The handler [default: handler.handle; for golang the root package].
+    #[arg(long, value_name = "HANDLER")]
+    handler: Option<String>,
+    /// Push the image under this name: registry/repository:tag; repeatable.
+    #[arg(short, long = "tag", value_name = "REFERENCE")]
+    tags: Vec<oci::Reference>,
+    /// Write the image: oci-layout:DIR, oci-archive:FILE or docker-archive:FILE; repeatable.
+    #[arg(short, long = "output", value_name = "FORM:PATH")]
+    outputs: Vec<Output>,
+    /// A label for the image's configuration: NAME=VALUE; repeatable.
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// Base images, made by `zipship images build` [default: $XDG_CACHE_HOME/zipship/images].
+    #[arg(long, value_name = "DIR")]
+    images_dir: Option<PathBuf>,
+    /// A Go toolchain (its GOROOT) for golang functions [default: that of `go` on the PATH].
+    #[arg(long, value_name = "DIR")]
+    go_root: Option<PathBuf>,
+    /// Go's build cache [default: $XDG_CACHE_HOME/zipship/go-build].
+    #[arg(long, value_name = "DIR")]
+    go_cache: Option<PathBuf>,
+    /// A repository of the target registry that has the base's layers: they are linked, not sent.
+    #[arg(long, value_name = "REPOSITORY")]
+    mount_from: Option<String>,
+    #[command(flatten)]
+    access: Access,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+fn runtime(name: &str) -> Result<Runtime, String> {
+    let unknown = || format!("there is no such runtime; there are: {}", Runtime::names().join(", "));
+    Runtime::from_name(name).ok_or_else(unknown)
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Runs the sub-command.
+pub(crate) fn run(arguments: &Build) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let mut built = build(arguments)?;
+    let build_ms = started.elapsed().as_secs_f64() * 1000.0;
+    for layer in &mut built.image.layers {
+        layer.mount_from = layer.mount_from.as_ref().and(arguments.mount_from.clone());
+    }
+    let digest = built.image.digest();
+    if !arguments.json {
+        built.report.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        tell(&built, build_ms);
+    }
+    for output in &arguments.outputs {
+        output.write(&built.image, arguments.tags.first())?;
+        if !arguments.json {
+            println!("wrote {output}");
+        }
+    }
+    let mut pushed = Vec::new();
+    for reference in &arguments.tags {
+        match registry::push(&built.image, reference, &arguments.access, arguments.json) {
+            Ok(one) => pushed.push(one),
+            Err(error) => {
+                eprintln!("error: pushing {reference}: {error:#}");
+                return Ok(ExitCode::from(EXIT_REGISTRY));
+            }
+        }
+    }
+    if arguments.json {
+        let mut value = described(&built, build_ms);
+        value["pushed"] = Value::Array(pushed);
+        println!("{}", serde_json::to_string_pretty(&value)?);
+    } else if arguments.tags.is_empty() && arguments.outputs.is_empty() {
+        println!("{digest} (nothing was written: give -t registry/repository:tag, or -o oci-archive:FILE)");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build(arguments: &Build) -> anyhow::Result<Built> {
+    let archive = pack::archive(&arguments.source)?;
+    let runtime = arguments.runtime;
+    let images = arguments.images_dir.clone().unwrap_or_else(super::images::defaults::images);
+    let base = base::list(&images)?.into_iter().find(|base| base.runtime == runtime.base());
+    let base = base.with_context(|| {
+        format!(
+            "no base image of {runtime} in {}; make it with: zipship images build {runtime}",
+            images.display()
+        )
+    })?;
+    let compile = compiler(arguments);
+    let handler =
+        arguments.handler.clone().unwrap_or_else(|| runtime.language().default_handler().to_owned());
+    let labels: BTreeMap<String, String> = arguments.labels.iter().cloned().collect();
+    let built = builder::build(&BuildRequest {
+        archive: &archive,
+        runtime,
+        handler: &handler,
+        base: &base,
+        limits: ArchiveLimits::default(),
+        compile: compile.as_ref().map(|compile| compile as &dyn builder::golang::Compile),
+        labels: &labels,
+    });
+    built.with_context(|| format!("building {}", arguments.source.display()))
+}
+
+/// The caller's own code on the caller's own machine: compiled without a sandbox.
+fn compiler(arguments: &Build) -> Option<LocalCompile> {
+    if arguments.runtime.language() != contract::runtime::Language::Golang {
+        return None;
+    }
+    let toolchain = arguments.go_root.clone().or_else(go_root_of_path)?;
+    eprintln!(
+        "compiling with {} (no sandbox: this is for your own code)",
+        toolchain.join("bin/go").display()
+    );
+    let cache =
+        arguments.go_cache.clone().unwrap_or_else(|| super::images::defaults::cache().join("go-build"));
+    Some(LocalCompile { toolchain, cache, timeout: COMPILE_TIME })
+}
+
+fn go_root_of_path() -> Option<PathBuf> {
+    let said = std::process::Command::new("go").args(["env", "GOROOT"]).output().ok()?;
+    let root = PathBuf::from(String::from_utf8(said.stdout).ok()?.trim());
+    root.join("bin/go").is_file().then_some(root)
+}
+
+fn tell(built: &Built, build_ms: f64) {
+    let report = &built.report;
+    println!("{} entries in {build_ms:.0} ms", report.entries);
+    for name in &report.dropped {
+        println!("left out {name}");
+    }
+    for layer in &report.layers {
+        let (size, tar) = (layer.bytes as f64 / 1e3, layer.tar_bytes as f64 / 1e3);
+        println!("layer {}: {size:.1} kB ({tar:.1} kB unpacked)", layer.part);
+    }
+    println!("image {}", built.image.digest());
+}
+
+fn described(built: &Built, build_ms: f64) -> Value {
+    let layer = |layer: &builder::LayerReport| {
+        json!({
+            "part": layer.part.to_string(),
+            "bytes": layer.bytes,
+            "tar_bytes": layer.tar_bytes,
+            "compressed_bytes": layer.compressed_bytes,
+        })
+    };
+    json!({
+        "digest": built.image.digest(),
+        "entries": built.report.entries,
+        "dropped": built.report.dropped,
+        "warnings": built.report.warnings,
+        "layers": built.report.layers.iter().map(layer).collect::<Vec<_>>(),
+        "build_ms": (build_ms * 10.0).round() / 10.0,
+    })
+}
+
+/// For errors: a path as people write it.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

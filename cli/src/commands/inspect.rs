@@ -1,0 +1,129 @@
+//! `zipship inspect`: what an image is, in a registry or in a layout.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use oci::config::ImageConfig;
+use oci::manifest::{DOCKER_INDEX, Manifest, OCI_INDEX};
+use oci::{Digest, Reference};
+use serde_json::{Value, json};
+
+use super::registry::{Access, EXIT_REGISTRY, wait};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the layout cannot be read (the reason is on standard error), \
+    2 wrong arguments, 3 the registry failed or refused.";
+
+/// Shows an image: its layers, and what its configuration says.
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Inspect {
+    /// registry/repository:tag, or the directory of an OCI image layout.
+    #[arg(value_name = "REFERENCE|DIR")]
+    image: String,
+    #[command(flatten)]
+    access: Access,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The documents of an image.
+struct Documents {
+    digest: Digest,
+    media_type: String,
+    manifest: Manifest,
+    config: ImageConfig,
+}
+
+/// Runs the sub-command.
+pub(crate) fn run(arguments: &Inspect) -> anyhow::Result<ExitCode> {
+    let directory = Path::new(&arguments.image);
+    let documents = if directory.is_dir() {
+        of_layout(directory)?
+    } else {
+        let reference: Reference = arguments.image.parse().context("not a directory, and no reference")?;
+        match of_registry(&reference, &arguments.access) {
+            Ok(documents) => documents,
+            Err(error) => {
+                eprintln!("error: {reference}: {error:#}");
+                return Ok(ExitCode::from(EXIT_REGISTRY));
+            }
+        }
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&described(&documents))?);
+    } else {
+        tell(&documents);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn of_layout(directory: &Path) -> anyhow::Result<Documents> {
+    let about = || format!("reading the layout {}", directory.display());
+    let image = oci::layout::read(directory).with_context(about)?;
+    Ok(Documents {
+        digest: image.digest(),
+        media_type: image.media_type.clone(),
+        manifest: image.parsed_manifest().with_context(about)?,
+        config: image.parsed_config().with_context(about)?,
+    })
+}
+
+fn of_registry(reference: &Reference, access: &Access) -> anyhow::Result<Documents> {
+    let client = access.client(reference)?;
+    wait(async {
+        let (bytes, media_type, digest) = client.manifest(reference).await?;
+        if [OCI_INDEX, DOCKER_INDEX].contains(&media_type.as_str()) {
+            anyhow::bail!(
+                "it is an index of several images; name one by its digest: {}",
+                String::from_utf8_lossy(&bytes)
+            );
+        }
+        let manifest: Manifest = serde_json::from_slice(&bytes).context("the manifest")?;
+        let mut config = Vec::new();
+        client.blob(reference, &manifest.config.digest, &mut config).await?;
+        let config = serde_json::from_slice(&config).context("the configuration")?;
+        Ok(Documents { digest, media_type, manifest, config })
+    })?
+}
+
+fn described(documents: &Documents) -> Value {
+    let layer = |layer: &oci::manifest::Descriptor| json!({"digest": layer.digest, "bytes": layer.size});
+    json!({
+        "digest": documents.digest,
+        "media_type": documents.media_type,
+        "architecture": documents.config.architecture,
+        "os": documents.config.os,
+        "created": documents.config.created,
+        "layers": documents.manifest.layers.iter().map(layer).collect::<Vec<_>>(),
+        "annotations": documents.manifest.annotations,
+        "labels": documents.config.config.labels,
+        "config": documents.config,
+    })
+}
+
+fn tell(documents: &Documents) {
+    let (manifest, config) = (&documents.manifest, &documents.config);
+    println!("digest      {}", documents.digest);
+    println!("platform    {}/{}", config.os, config.architecture);
+    for (number, layer) in manifest.layers.iter().enumerate() {
+        println!("layer {number}     {} {:.1} kB", layer.digest, layer.size as f64 / 1e3);
+    }
+    for (what, values) in [("annotation", &manifest.annotations), ("label", &config.config.labels)] {
+        for (name, value) in values {
+            println!("{what:<11} {name}={value}");
+        }
+    }
+    for variable in &config.config.env {
+        println!("environment {variable}");
+    }
+    let line = |what: &str, words: &[String]| {
+        if !words.is_empty() {
+            println!("{what:<11} {}", words.join(" "));
+        }
+    };
+    line("entrypoint", &config.config.entrypoint);
+    line("command", &config.config.cmd);
+}
