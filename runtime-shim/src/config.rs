@@ -9,7 +9,7 @@ use contract::runtime::Language;
 
 use crate::init::logs::Level;
 use crate::request::forwarded::Network;
-use crate::request::key::Key;
+use crate::request::token::key::Keys;
 
 /// The largest wait or limit in milliseconds that is taken as given; more is a typing error.
 const LONGEST_MS: u64 = 24 * 3600 * 1000;
@@ -33,7 +33,7 @@ impl Listen {
 #[derive(Debug)]
 pub(crate) enum Access {
     Public,
-    Private { key: Key, namespace_id: String, application_id: String },
+    Private { keys: Keys, namespace_id: String, application_id: String },
 }
 
 /// What the handler's context says about the function.
@@ -237,8 +237,8 @@ impl Reader<'_> {
         let pem = required(name::SCW_PUBLIC_KEY);
         let namespace_id = required(name::SCW_NAMESPACE_ID);
         let application_id = required(name::SCW_APPLICATION_ID);
-        match Key::from_pem(&pem) {
-            Ok(key) => Access::Private { key, namespace_id, application_id },
+        match Keys::from_pem(&pem) {
+            Ok(keys) => Access::Private { keys, namespace_id, application_id },
             Err(_) if pem.is_empty() => Access::Public, // never used: a problem was noted
             Err(error) => {
                 self.problems.push(format!("{} is unreadable: {error}", name::SCW_PUBLIC_KEY));

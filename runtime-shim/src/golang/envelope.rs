@@ -15,7 +15,7 @@ const BINARY: &str = "application/octet-stream";
 type Headers = Vec<(String, String)>;
 
 /// Takes the answer apart.
-pub(super) fn answer(bytes: &[u8]) -> Result<Answer, Refusal> {
+pub(crate) fn answer(bytes: &[u8]) -> Result<Answer, Refusal> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Answer { status: 200, headers: Vec::new(), body: Bytes::new() });
     }

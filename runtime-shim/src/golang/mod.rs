@@ -2,7 +2,7 @@
 //! shim serves on loopback, or HTTP on a port, which `scaleway-functions-go` serves itself.
 
 mod detect;
-mod envelope;
+pub(crate) mod envelope;
 mod http;
 mod lambda;
 

@@ -8,10 +8,10 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
 use serde::Serialize;
 use serde::ser::Serializer;
-use serde_json::Value;
 
 use super::clock;
 use super::decode;
+use super::token::Claims;
 
 /// Values of a name, in the order in which they came; names in the order of their first value.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) struct Event {
     query: Multi,
     source_ip: String,
     user_agent: Option<String>,
-    authorizer: Option<Value>,
+    authorizer: Option<Claims>,
     /// Milliseconds since the Unix epoch.
     epoch_ms: u64,
 }
@@ -64,7 +64,7 @@ impl Event {
         head: &Parts,
         request_id: String,
         source_ip: String,
-        authorizer: Option<Value>,
+        authorizer: Option<Claims>,
         now: SystemTime,
     ) -> Self {
         let raw_path = match head.uri.path() {
@@ -200,7 +200,7 @@ struct Context<'a> {
     request_id: &'a str,
     identity: Identity<'a>,
     resource_path: &'static str,
-    authorizer: Option<&'a Value>,
+    authorizer: Option<&'a Claims>,
     http_method: &'a str,
     path: &'a str,
     protocol: &'static str,
@@ -284,6 +284,8 @@ mod tests {
 
     use contract::event::is_request_id;
     use hyper::Request;
+
+    use serde_json::Value;
 
     use super::*;
 

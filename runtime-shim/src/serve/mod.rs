@@ -3,6 +3,7 @@
 mod framing;
 mod guarded;
 mod listener;
+pub(crate) mod probe;
 
 use std::convert::Infallible;
 use std::sync::Arc;

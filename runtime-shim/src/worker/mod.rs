@@ -12,6 +12,7 @@ mod health;
 mod invocation;
 mod meta;
 pub(crate) mod pending;
+pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod stream;
 mod supervise;
