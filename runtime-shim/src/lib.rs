@@ -57,6 +57,7 @@ fn start() -> Result<ExitCode, (u8, String)> {
     let process_started = Instant::now();
     let machine = |error: io::Error| (1, error.to_string());
     init::spawn::seal().map_err(machine)?;
+    init::limit::raise();
     let config = configure().map_err(|problem| (EXIT_CONFIGURATION, problem))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(machine)?;
     runtime.block_on(run(config, process_started)).map_err(|error| (1, error))

@@ -165,6 +165,7 @@ pub(crate) fn spawn(command: Command<'_>) -> io::Result<Spawned> {
     let before_exec = move || {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         rustix::thread::set_no_new_privs(true)?;
+        super::limit::restore()?;
         if let Some(socket) = socket {
             // SAFETY: dup2 is async-signal-safe. Number 3 of this fresh process is `seal`'s placeholder (or an
             // inherited original), so overwriting it takes nothing from the code between fork and exec; the

@@ -1,6 +1,7 @@
 //! The shim as it is run: the real binary, real interpreters, inherited sockets.
 
 mod concurrency;
+mod connection;
 mod descriptors;
 mod drain;
 mod endurance;
@@ -18,3 +19,4 @@ mod startup;
 mod streams;
 mod token;
 mod vectors;
+mod volume;

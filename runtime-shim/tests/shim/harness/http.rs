@@ -35,16 +35,18 @@ impl Request {
         self.header("Content-Length", &length)
     }
 
-    fn bytes(&self) -> Vec<u8> {
-        let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+    /// What is written; header values are Latin-1.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.path).into_bytes();
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            out.push_str("Host: 127.0.0.1:8080\r\n");
+            out.extend(b"Host: 127.0.0.1:8080\r\n");
         }
         for (name, value) in &self.headers {
-            out.push_str(&format!("{name}: {value}\r\n"));
+            let latin1 = value.chars().map(|c| u8::try_from(c).expect("Latin-1"));
+            out.extend(name.bytes().chain(*b": ").chain(latin1).chain(*b"\r\n"));
         }
-        out.push_str("\r\n");
-        [out.into_bytes(), self.body.clone()].concat()
+        out.extend(b"\r\n");
+        [out, self.body.clone()].concat()
     }
 }
 
@@ -219,7 +221,7 @@ fn head(stream: &mut impl BufRead) -> (u16, Vec<(String, String)>) {
     loop {
         let header = line(stream);
         let Some((name, value)) = header.split_once(':') else { break };
-        headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        headers.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
     }
     (status, headers)
 }

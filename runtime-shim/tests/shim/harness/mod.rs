@@ -36,6 +36,8 @@ pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     /// Another worker program than the language's.
     worker: Option<String>,
+    /// The soft limit of descriptors that it starts with.
+    descriptors: Option<u64>,
 }
 
 impl Setup {
@@ -46,7 +48,7 @@ impl Setup {
             std::fs::write(code.path().join(name), source).expect("the handler");
         }
         let environment = [("SCW_PUBLIC".to_owned(), "true".to_owned())].into();
-        Self { language, program: None, code, environment, worker: None }
+        Self { language, program: None, code, environment, worker: None, descriptors: None }
     }
 
     /// A worker that does what this script says, frame by frame: `scripted/worker.py` has the words.
@@ -81,9 +83,21 @@ impl Setup {
         self
     }
 
+    pub(crate) fn started_with_descriptors(self, most: u64) -> Self {
+        Self { descriptors: Some(most), ..self }
+    }
+
     /// The shim's command line and what the base image sets.
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zipship-shim"));
+        const SHIM: &str = env!("CARGO_BIN_EXE_zipship-shim");
+        let mut command = match self.descriptors {
+            None => Command::new(SHIM),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -Sn {most} && exec \"$0\" \"$@\""), SHIM]);
+                shell
+            }
+        };
         command.arg("--code").arg(self.code.path()).env_clear().stdin(Stdio::null());
         for name in ["PATH", "HOME"] {
             command.env(name, std::env::var(name).unwrap_or_default());
@@ -245,6 +259,13 @@ impl Shim {
         match &self.address {
             Address::Unix(path) => path,
             Address::Tcp(_) => panic!("a TCP socket"),
+        }
+    }
+
+    pub(crate) fn port(&self) -> Option<std::net::SocketAddr> {
+        match &self.address {
+            Address::Unix(_) => None,
+            Address::Tcp(address) => Some(*address),
         }
     }
 
