@@ -1,11 +1,10 @@
 //! The embedded OCI registry: the distribution specification's routes over a blob store, behind [`Authorize`].
 //!
-//! One request: `route` (which operation of which repository) → `authorize` → `blobs`, `uploads`, `manifests`
-//! or `tags` → [`store`]. A blob is visible in a repository only when it was uploaded or mounted there, so
+//! One request: `route` (which operation of which repository) → `authorize` → `blobs`, `uploads`, `manifests`,
+//! `tags` or `referrers` → [`store`]. A blob is visible in a repository only when it was uploaded or mounted there, so
 //! that tenants share bytes on disk but cannot read each other's.
 //!
-//! Not there yet: the referrers API (answered 404, as the specification has it for registries without it),
-//! deleting content that no repository links any more, and mounts without `from`.
+//! Not there yet: deleting content that no repository links any more, and mounts without `from`.
 #![forbid(unsafe_code)]
 
 mod authorize;
@@ -13,6 +12,7 @@ mod blobs;
 mod error;
 mod manifests;
 mod range;
+mod referrers;
 mod route;
 pub mod store;
 mod tags;

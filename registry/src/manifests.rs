@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use oci::Digest;
 use oci::manifest::{DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Index, Manifest, OCI_INDEX, OCI_MANIFEST};
@@ -12,6 +12,9 @@ use crate::Registry;
 use crate::error::Refusal;
 use crate::route::{Answer, CONTENT_DIGEST, ManifestTarget};
 use crate::store::{Disk, blocking};
+
+/// Says that the registry knows of the manifest's subject: clients need not keep a list themselves.
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 /// `GET` and `HEAD /v2/<name>/manifests/<tag or digest>`. The server leaves out the body of a HEAD.
 pub(crate) async fn get(registry: &Registry, name: &str, target: ManifestTarget<'_>) -> Answer {
@@ -50,6 +53,7 @@ pub(crate) async fn put(
         return Err(Refusal::digest_mismatch(expected, &digest));
     }
     let (media_type, parts) = parts(stated, &bytes)?;
+    let subject = parts.subject.clone();
     let tag = match &target {
         ManifestTarget::Tag(tag) => Some((*tag).to_owned()),
         ManifestTarget::Digest(_) => None,
@@ -59,12 +63,19 @@ pub(crate) async fn put(
         if let Some(missing) = missing(&store, &repository, &parts)? {
             return Ok(Err(missing));
         }
+        if let Some(subject) = &parts.subject {
+            store.refer(&repository, subject, &Digest::of(&bytes))?;
+        }
         store.put_manifest(&repository, tag.as_deref(), &bytes, &media_type).map(Ok)
     });
     let digest = stored.await?.map_err(|missing| Refusal::manifest_blob_unknown(&missing))?;
     let headers =
         [(LOCATION, format!("/v2/{name}/manifests/{digest}")), (CONTENT_DIGEST, digest.to_string())];
-    Ok((StatusCode::CREATED, headers).into_response())
+    let mut response = (StatusCode::CREATED, headers).into_response();
+    if let Some(subject) = subject.and_then(|subject| HeaderValue::from_str(subject.as_str()).ok()) {
+        response.headers_mut().insert(SUBJECT, subject);
+    }
+    Ok(response)
 }
 
 /// `DELETE /v2/<name>/manifests/<tag or digest>`: a tag alone, or a manifest with its tags.
@@ -85,6 +96,8 @@ pub(crate) async fn delete(registry: &Registry, name: &str, target: ManifestTarg
 struct Parts {
     blobs: Vec<Digest>,
     manifests: Vec<Digest>,
+    /// What it refers to; that need not be here.
+    subject: Option<Digest>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +105,7 @@ struct Parts {
 struct Head {
     schema_version: u32,
     media_type: Option<String>,
+    subject: Option<Descriptor>,
 }
 
 /// The manifest's media type, from the header and the document, which must agree; and what it names.
@@ -125,7 +139,8 @@ fn parts(stated: Option<String>, bytes: &[u8]) -> Result<(String, Parts), Refusa
         }
         other => return Err(Refusal::manifest_invalid(format!("{other} is not supported"))),
     };
-    Ok((media_type, parts))
+    let subject = head.subject.map(|subject| subject.digest);
+    Ok((media_type, Parts { subject, ..parts }))
 }
 
 /// The first of these that the repository does not have.

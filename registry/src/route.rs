@@ -12,7 +12,7 @@ use oci::reference::{is_repository, is_tag};
 
 use crate::authorize::Action;
 use crate::error::Refusal;
-use crate::{Registry, blobs, manifests, tags, uploads};
+use crate::{Registry, blobs, manifests, referrers, tags, uploads};
 
 /// The header by which registries state a digest.
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -63,6 +63,9 @@ async fn dispatch(
         (Target::Manifest(target), "PUT") => manifests::put(&registry, name, target, request).await,
         (Target::Manifest(target), "DELETE") => manifests::delete(&registry, name, target).await,
         (Target::Tags, "GET") => tags::list(&registry, name, request.uri().query()).await,
+        (Target::Referrers(digest), "GET") => {
+            referrers::list(&registry, name, digest, request.uri().query()).await
+        }
         (target, method) => Err(not_allowed(&target, method)),
     }
 }
@@ -75,6 +78,7 @@ enum Target<'a> {
     Upload(uuid::Uuid),
     Manifest(ManifestTarget<'a>),
     Tags,
+    Referrers(Digest),
 }
 
 /// By what a manifest is named.
@@ -111,6 +115,7 @@ fn parse(path: &str) -> Result<(&str, Target<'_>), Refusal> {
         ("blobs", digest) => Target::Blob(parse_digest(digest)?),
         ("manifests", target) => Target::Manifest(manifest_target(target)?),
         ("tags", "list") => Target::Tags,
+        ("referrers", digest) => Target::Referrers(parse_digest(digest)?),
         _ => return Err(unknown()),
     };
     Ok((valid(name)?, target))
@@ -142,7 +147,7 @@ fn not_allowed(target: &Target<'_>, method: &str) -> Refusal {
         Target::Uploads => "POST",
         Target::Upload(_) => "GET, PATCH, PUT, DELETE",
         Target::Manifest(_) => "GET, HEAD, PUT, DELETE",
-        Target::Tags => "GET",
+        Target::Tags | Target::Referrers(_) => "GET",
     };
     Refusal::unsupported(format!("{method} is not possible here"), StatusCode::METHOD_NOT_ALLOWED)
         .with(ALLOW, allow)

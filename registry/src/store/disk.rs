@@ -11,6 +11,7 @@ use oci::reference::{is_repository, is_tag};
 const BLOBS: &str = "_blobs";
 const MANIFESTS: &str = "_manifests";
 const TAGS: &str = "_tags";
+const REFERRERS: &str = "_referrers";
 
 /// The store on a file system. Cheap to clone; all methods block.
 #[derive(Debug, Clone)]
@@ -116,6 +117,26 @@ impl Disk {
             self.write(&dir.join(TAGS).join(checked(is_tag(tag), tag)?), digest.as_str().as_bytes())?;
         }
         Ok(digest)
+    }
+
+    /// Notes that a manifest's subject is another one. Before the manifest itself, so that none is forgotten.
+    pub(crate) fn refer(&self, repository: &str, subject: &Digest, manifest: &Digest) -> io::Result<()> {
+        let dir = self.repository(repository)?.join(REFERRERS).join(subject.hex());
+        fs::create_dir_all(&dir)?;
+        File::create(dir.join(manifest.hex())).map(drop)
+    }
+
+    /// The manifests whose subject is this one, in the order of their digests; one of them may be gone.
+    pub(crate) fn referrers(&self, repository: &str, subject: &Digest) -> io::Result<Vec<Digest>> {
+        let dir = self.repository(repository)?.join(REFERRERS).join(subject.hex());
+        let Some(entries) = found(fs::read_dir(dir))? else { return Ok(Vec::new()) };
+        let mut digests = Vec::new();
+        for entry in entries {
+            let name = format!("sha256:{}", entry?.file_name().to_string_lossy());
+            digests.push(Digest::parse(&name).map_err(io::Error::other)?);
+        }
+        digests.sort_unstable_by(|a: &Digest, b| a.as_str().cmp(b.as_str()));
+        Ok(digests)
     }
 
     /// Takes a tag away. Returns whether it was there.

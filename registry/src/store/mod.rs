@@ -5,6 +5,7 @@
 //! repositories/<name>/_blobs/<hex>      empty: this blob is visible in this repository
 //! repositories/<name>/_manifests/<hex>  the manifest's media type
 //! repositories/<name>/_tags/<tag>       the digest the tag points to
+//! repositories/<name>/_referrers/<hex>/<hex>  empty: the second manifest's subject is the first
 //! uploads/<uuid>                        bytes of uploads under way; emptied at start
 //! temporary/<uuid>                      files before they get their name; emptied at start
 //! ```

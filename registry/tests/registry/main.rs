@@ -5,6 +5,7 @@
 mod harness;
 mod manifests;
 mod pushes;
+mod referrers;
 mod skopeo;
 mod tenants;
 mod uploads;
