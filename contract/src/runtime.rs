@@ -70,16 +70,22 @@ pub enum Runtime {
     Node22,
     /// Node 24.
     Node24,
+    /// Python 2.7: the document's `python`, also called `python2`.
+    Python27,
+    /// Python 3.9.
+    Python39,
     /// Python 3.11, also called `python3`.
     Python311,
+    /// Python 3.13.
+    Python313,
 }
 
 /// Other names that the API accepts.
-const ALIASES: [(&str, Runtime); 1] = [("python3", Runtime::Python311)];
+const ALIASES: [(&str, Runtime); 2] = [("python2", Runtime::Python27), ("python3", Runtime::Python311)];
 
 impl Runtime {
     /// Every runtime.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Golang,
         Self::Node8,
         Self::Node10,
@@ -90,7 +96,10 @@ impl Runtime {
         Self::Node20,
         Self::Node22,
         Self::Node24,
+        Self::Python27,
+        Self::Python39,
         Self::Python311,
+        Self::Python313,
     ];
     /// The runtime of a function that names none (the document's default).
     pub const DEFAULT: Self = Self::Golang;
@@ -124,7 +133,10 @@ impl Runtime {
             Self::Node20 => "node20",
             Self::Node22 => "node22",
             Self::Node24 => "node24",
+            Self::Python27 => "python",
+            Self::Python39 => "python39",
             Self::Python311 => "python311",
+            Self::Python313 => "python313",
         }
     }
 
@@ -142,7 +154,7 @@ impl Runtime {
             | Self::Node20
             | Self::Node22
             | Self::Node24 => Language::Node,
-            Self::Python311 => Language::Python,
+            Self::Python27 | Self::Python39 | Self::Python311 | Self::Python313 => Language::Python,
         }
     }
 }

@@ -60,11 +60,13 @@ async fn every_argument_outside_its_constraint_is_named() {
     );
     let nested = client.get(&format!("namespaces/{namespace}/functions")).await;
     assert_eq!(nested.body["total_count"], 1);
+    let alias = json!({"name": "p", "namespace_id": namespace, "runtime": "python2"});
+    assert_eq!(client.post("functions", alias).await.body["runtime"], "python");
     assert_eq!(
         client.get("runtimes").await.body,
         json!({"runtimes": [
             "golang", "node8", "node10", "node12", "node14", "node16", "node18", "node20", "node22", "node24",
-            "python3", "python311",
+            "python2", "python", "python39", "python3", "python311", "python313",
         ]})
     );
 }

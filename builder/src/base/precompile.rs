@@ -3,6 +3,7 @@
 //!
 //! The image's own interpreter does it, started through the image's own loader, so neither root nor a Python of
 //! this machine is needed. The files are checked by nobody at run time (`unchecked-hash`): the image is immutable.
+//! Python 2.7 knows no such files: its own carry the source's time, which is 0 in an image.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -15,16 +16,18 @@ use super::{BaseError, Progress, Recipe};
 const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
 const LOADER_FILE: &str = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2";
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
-const INTERPRETER: &str = "usr/bin/python3.11";
 
 /// Compiles one file after the other in one process: marshalled code then does not depend on what ran before or beside.
 const SCRIPT: &str = r"
-import py_compile, sys
-mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+import os, py_compile, sys
+mode = {}
+if sys.version_info[0] > 2:
+    mode['invalidation_mode'] = py_compile.PycInvalidationMode.UNCHECKED_HASH
 root = sys.argv[1]
 for path in sys.stdin.read().splitlines():
+    os.utime(root + '/' + path, (0, 0))
     try:
-        py_compile.compile(root + '/' + path, dfile='/' + path, doraise=True, invalidation_mode=mode)
+        py_compile.compile(root + '/' + path, dfile='/' + path, doraise=True, **mode)
     except py_compile.PyCompileError as error:
         sys.exit(str(error))
 ";
@@ -46,9 +49,10 @@ pub(crate) fn run(
         write_out(tree, root.path())?;
         sources.push(sources_of(tree, recipe));
     }
-    compile(root.path(), &sources.concat())?;
+    let interpreter = recipe.worker.first().map_or("", |path| path.trim_start_matches('/'));
+    compile(root.path(), interpreter, &sources.concat())?;
     for (tree, sources) in trees.into_iter().zip(sources) {
-        for compiled in sources.iter().map(|source| compiled_path(source)) {
+        for compiled in sources.iter().map(|source| compiled_path(interpreter, source)) {
             let path = root.path().join(&compiled);
             let bytes = fs::read(&path).map_err(BaseError::io(&path))?.into();
             tree.insert(&compiled, Node::File { bytes, mode: 0o644 }).map_err(|e| failed(e.to_string()))?;
@@ -64,20 +68,24 @@ fn sources_of(tree: &Tree, recipe: &Recipe) -> Vec<String> {
     tree.iter().filter(|(path, node)| source(path, node)).map(|(path, _)| path.to_owned()).collect()
 }
 
-/// `a/b.py` is compiled to `a/__pycache__/b.cpython-311.pyc`.
-fn compiled_path(source: &str) -> String {
+/// `a/b.py` is compiled to `a/__pycache__/b.cpython-311.pyc`, by Python 2.7 to `a/b.pyc`.
+fn compiled_path(interpreter: &str, source: &str) -> String {
+    let version = interpreter.rsplit_once("python").map_or("", |(_, version)| version);
+    if version.starts_with("2.") {
+        return format!("{source}c");
+    }
     let (folder, name) = source.rsplit_once('/').unwrap_or_default();
-    format!("{folder}/__pycache__/{}.cpython-311.pyc", name.trim_end_matches(".py"))
+    format!("{folder}/__pycache__/{}.cpython-{}.pyc", name.trim_end_matches(".py"), version.replace('.', ""))
 }
 
-fn compile(root: &Path, sources: &[String]) -> Result<(), BaseError> {
+fn compile(root: &Path, interpreter: &str, sources: &[String]) -> Result<(), BaseError> {
     let list = root.join(".sources");
     fs::write(&list, sources.join("\n")).map_err(BaseError::io(&list))?;
     let output = Command::new(loader(root))
         .arg("--library-path")
         .arg(root.join(LIBRARIES))
-        .arg(root.join(INTERPRETER))
-        .args(["-S", "-s", "-P", "-c", SCRIPT])
+        .arg(root.join(interpreter))
+        .args(["-S", "-s", "-c", SCRIPT])
         .arg(root)
         .env_clear()
         .env("PYTHONHOME", root.join("usr"))
@@ -126,6 +134,12 @@ mod tests {
 
     #[test]
     fn compiled_files_lie_where_the_interpreter_looks() {
-        assert_eq!(compiled_path("usr/lib/x/a.b.py"), "usr/lib/x/__pycache__/a.b.cpython-311.pyc");
+        for (interpreter, compiled) in [
+            ("usr/bin/python3.11", "usr/lib/x/__pycache__/a.b.cpython-311.pyc"),
+            ("usr/bin/python3.9", "usr/lib/x/__pycache__/a.b.cpython-39.pyc"),
+            ("usr/bin/python2.7", "usr/lib/x/a.b.pyc"),
+        ] {
+            assert_eq!(compiled_path(interpreter, "usr/lib/x/a.b.py"), compiled);
+        }
     }
 }

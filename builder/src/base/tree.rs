@@ -54,7 +54,11 @@ pub(crate) enum Refusal {
 impl Tree {
     /// Adds something at a path as archives write it (`./usr/bin/x`).
     pub(crate) fn insert(&mut self, path: &str, node: Node) -> Result<(), Refusal> {
-        let path = merged(&normalised(path)?);
+        let path = normalised(path)?;
+        if is_merge(&path, &node) {
+            return Ok(());
+        }
+        let path = merged(&path);
         let mut above = path.as_str();
         while let Some((parent, _)) = above.rsplit_once('/') {
             if matches!(self.0.get(parent), Some(Node::File { .. } | Node::Link { .. })) {
@@ -153,6 +157,15 @@ fn merged(path: &str) -> String {
     if MERGED.contains(&first) { format!("usr/{path}") } else { path.to_owned() }
 }
 
+/// A link of the usr merge itself, as newer packages bring it: [`Tree::link_merged`] makes them.
+fn is_merge(path: &str, node: &Node) -> bool {
+    let target = match node {
+        Node::Link { target } => target.trim_start_matches('/'),
+        _ => return false,
+    };
+    MERGED.contains(&path) && target.strip_prefix("usr/") == Some(path)
+}
+
 /// Where a link at `link` with this target leads; none when it climbs over the root.
 fn joined(link: &str, target: &str) -> Option<String> {
     let mut segments: Vec<&str> = match target.strip_prefix('/') {
@@ -211,6 +224,16 @@ mod tests {
         let mut tree = Tree::default();
         tree.insert("./lib/x86_64-linux-gnu/libc.so.6", file("")).unwrap();
         assert!(tree.get("usr/lib/x86_64-linux-gnu/libc.so.6").is_some());
+    }
+
+    #[test]
+    fn a_package_may_bring_the_links_of_the_merge() {
+        let mut tree = Tree::default();
+        tree.insert("./sbin", link("usr/sbin")).unwrap();
+        tree.insert("./usr/sbin/x", file("")).unwrap();
+        assert_eq!(tree.iter().count(), 1);
+        tree.insert("./bin", link("elsewhere")).unwrap();
+        assert!(matches!(tree.insert("usr/bin/x", file("")), Err(Refusal::BelowFile(_))));
     }
 
     #[test]

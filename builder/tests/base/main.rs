@@ -1,4 +1,4 @@
-//! The three base images from their real recipes and locks: the same bytes wherever they are built, and what is in
+//! The base images from their real recipes and locks: the same bytes wherever they are built, and what is in
 //! them runs. Needs a mirror unless the downloads are there already (`ZIPSHIP_DOWNLOADS`, or the user's cache).
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
@@ -8,6 +8,7 @@ mod root;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use builder::base::{self, Base, BaseRequest, Mirrors};
 use root::Root;
@@ -103,12 +104,10 @@ fn node_10_runs_and_trusts_the_bundle() {
     assert_eq!(root.run(&["/usr/local/bin/node", "-e", script]), "1000 true '1/1/1970' 'app'\n");
 }
 
-#[test]
-fn python_311_runs_with_all_its_modules() {
-    let root = built_twice("python311", 20);
-    let script = r"
+/// What every Python 3 has. Its modules are all there, and compiled ahead.
+const PYTHON_3: &str = r"
 import ssl, json, sqlite3, asyncio, zoneinfo, lzma, bz2, ctypes, hashlib, os, pwd, locale, pathlib, importlib, uuid
-import curses, readline, decimal, socket, mimetypes
+import curses, readline, decimal, socket, mimetypes, sys
 context = ssl.create_default_context()
 assert len(context.get_ca_certs()) > 100, len(context.get_ca_certs())
 assert zoneinfo.ZoneInfo('Europe/Paris').key == 'Europe/Paris'
@@ -117,16 +116,65 @@ assert ctypes.CDLL('libstdc++.so.6')
 assert socket.getservbyname('https') == 443
 assert sqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)
 assert bz2.decompress(bz2.compress(b'x')) == lzma.decompress(lzma.compress(b'x')) == b'x'
-for module in pathlib.Path('/usr/lib/python3.11/lib-dynload').glob('*.so'):
+for module in pathlib.Path('/usr/lib/python%d.%d/lib-dynload' % sys.version_info[:2]).glob('*.so'):
     importlib.import_module(module.name.split('.')[0])
 for module in (json, asyncio, zoneinfo, ssl):
     assert pathlib.Path(module.__cached__).exists(), module.__cached__
 print(os.getuid(), pwd.getpwuid(1000).pw_name, os.access('/home/app/function', os.W_OK))
 ";
-    assert_eq!(root.run(&["/usr/bin/python3.11", "-c", script]), "1000 app True\n");
-    let worker = "usr/local/lib/zipship/python/__pycache__/worker.cpython-311.pyc";
-    assert!(root.path().join(worker).exists(), "{worker}");
+
+fn python_3_runs_with_all_its_modules(version: &str, most_megabytes: u64) {
+    let tag = version.replace('.', "");
+    let root = built_twice(&format!("python{tag}"), most_megabytes);
+    assert_eq!(root.run(&[&format!("/usr/bin/python{version}"), "-c", PYTHON_3]), "1000 app True\n");
+    let worker = format!("usr/local/lib/zipship/python/__pycache__/worker.cpython-{tag}.pyc");
+    assert!(root.path().join(&worker).exists(), "{worker}");
     assert_eq!(root.run(&["/usr/bin/python3", "-c", "print(1)"]), "1\n");
+}
+
+#[test]
+fn python_39_runs_with_all_its_modules() {
+    python_3_runs_with_all_its_modules("3.9", 20);
+}
+
+#[test]
+fn python_311_runs_with_all_its_modules() {
+    python_3_runs_with_all_its_modules("3.11", 20);
+}
+
+#[test]
+fn python_313_runs_with_all_its_modules() {
+    python_3_runs_with_all_its_modules("3.13", 22);
+}
+
+#[test]
+fn python_27_runs_with_all_its_modules() {
+    let root = built_twice("python", 18);
+    // The crate that unpacks here turns the time 0 into 1; what unpacks images keeps it.
+    let touch = ["-name", "*.py", "-exec", "touch", "-d", "@0", "{}", "+"];
+    assert!(Command::new("find").arg(root.path()).args(touch).status().unwrap().success());
+    let script = r"
+import ssl, json, sqlite3, bz2, ctypes, hashlib, os, pwd, locale, importlib, uuid, curses, readline, decimal, socket
+context = ssl.create_default_context()
+assert len(context.get_ca_certs()) > 100, len(context.get_ca_certs())
+assert locale.setlocale(locale.LC_ALL, '') == 'C.UTF-8'
+assert ctypes.CDLL('libstdc++.so.6')
+assert socket.getservbyname('https') == 443
+assert sqlite3.connect(':memory:').execute('select 1').fetchone() == (1,)
+os.urandom = lambda length: b'0' * length  # there is no /dev here
+for name in os.listdir('/usr/lib/python2.7/lib-dynload'):
+    if name.endswith('.so'):
+        importlib.import_module(name.split('.')[0])
+for module in (json, ssl, uuid):
+    assert module.__file__.endswith('.pyc'), module.__file__
+print('%d %s %s' % (os.getuid(), pwd.getpwuid(1000).pw_name, os.access('/home/app/function', os.W_OK)))
+";
+    assert_eq!(root.run(&["/usr/bin/python2.7", "-c", script]), "1000 app True\n");
+    assert!(root.path().join("usr/local/lib/zipship/python/worker.pyc").exists());
+    // The compiled file is taken, not the source: it carries the source's time.
+    let said = root.run(&["/usr/bin/python2.7", "-c", "import sys; sys.path.insert(0, '/usr/local/lib/zipship/python'); import worker; print(worker.__file__)"]);
+    assert_eq!(said, "/usr/local/lib/zipship/python/worker.pyc\n");
+    assert_eq!(root.run(&["/usr/bin/python", "-c", "print(1)"]), "1\n");
 }
 
 #[test]

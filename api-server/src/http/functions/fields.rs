@@ -34,7 +34,7 @@ impl Fields {
         let fields = Self {
             description: body.text("description"),
             environment: environment::take(body, limits),
-            runtime: body.text("runtime").filter(|runtime| !runtime.is_empty()),
+            runtime: body.text("runtime").filter(|runtime| !runtime.is_empty()).map(answered),
             handler: body.text("handler").filter(|handler| !handler.is_empty()),
             memory_mb: small(body.number("memory_limit", " of MB", 0..=u64::from(u32::MAX))),
             timeout_ms: body.number("timeout", " of milliseconds", 1..=limits.timeout_ms),
@@ -110,6 +110,11 @@ impl Fields {
         }
         fields
     }
+}
+
+/// `python2` is the document's `python`, and answered so.
+fn answered(runtime: String) -> String {
+    if runtime == "python2" { "python".to_owned() } else { runtime }
 }
 
 /// Whether a change asks for a deploy when nobody says: a version is live, and something of it changed.

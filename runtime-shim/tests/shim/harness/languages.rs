@@ -12,7 +12,10 @@ pub(crate) enum Language {
     Node,
     /// Another of node's release lines.
     NodeLine(u8),
+    /// The python of `python3`, where one is enough.
     Python,
+    /// Another python, by the name of its runtime.
+    PythonLine(&'static str),
     /// A program that serves the HTTP form.
     GoHttp,
     /// A program with `aws-lambda-go`.
@@ -25,14 +28,12 @@ const NEWEST_NODE: u8 = 24;
 impl Language {
     /// Those that have a worker program.
     pub(crate) fn framed() -> Vec<Self> {
-        let mut all = Self::nodes();
-        all.push(Self::Python);
-        all
+        [Self::nodes(), Self::pythons()].concat()
     }
 
     /// The ends of the range, for checks that cost much.
     pub(crate) fn oldest_and_newest() -> Vec<Self> {
-        vec![Self::NodeLine(8), Self::Node, Self::Python]
+        vec![Self::NodeLine(8), Self::Node, Self::PythonLine("python"), Self::PythonLine("python313")]
     }
 
     /// Every node that there is a base image of, the oldest first.
@@ -41,11 +42,21 @@ impl Language {
         older.into_iter().chain([Self::Node]).collect()
     }
 
+    /// Every python that there is a base image of, the oldest first.
+    pub(crate) fn pythons() -> Vec<Self> {
+        [vec![Self::PythonLine("python")], Self::pythons_3()].concat()
+    }
+
+    /// Those that have coroutines.
+    pub(crate) fn pythons_3() -> Vec<Self> {
+        vec![Self::PythonLine("python39"), Self::Python, Self::PythonLine("python313")]
+    }
+
     /// As vector files name it.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Node | Self::NodeLine(_) => "node",
-            Self::Python => "python",
+            Self::Python | Self::PythonLine(_) => "python",
             Self::GoHttp | Self::GoLambda => "golang",
         }
     }
@@ -63,6 +74,14 @@ impl Language {
         self.key()
     }
 
+    /// Variables of its base image that its programs notice.
+    pub(super) fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Python | Self::PythonLine(_) => &[("LANG", "C.UTF-8"), ("PYTHONIOENCODING", "utf-8")],
+            _ => &[],
+        }
+    }
+
     pub(super) fn handler_file(self) -> Option<&'static str> {
         match self.key() {
             "node" => Some("handler.js"),
@@ -72,20 +91,14 @@ impl Language {
     }
 
     pub(crate) fn interpreter(self) -> PathBuf {
-        static PYTHON: OnceLock<PathBuf> = OnceLock::new();
         match self {
             Self::Node | Self::NodeLine(_) => {
                 let runtime = format!("node{}", self.node_line().expect("a node"));
                 installed(&runtime).join("bin/node")
             }
-            _ => PYTHON
-                .get_or_init(|| {
-                    // What is on the PATH may be a script that looks for the interpreter.
-                    let found =
-                        output(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]));
-                    PathBuf::from(String::from_utf8(found.stdout).expect("a path").trim())
-                })
-                .clone(),
+            Self::Python => installed("python311").join("bin/python"),
+            Self::PythonLine(runtime) => installed(runtime).join("bin/python"),
+            Self::GoHttp | Self::GoLambda => panic!("Go programs have no interpreter"),
         }
     }
 

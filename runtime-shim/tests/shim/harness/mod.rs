@@ -104,6 +104,7 @@ impl Setup {
         }
         // The worker programs lie in the source tree here: nothing is to be written beside them.
         command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command.envs(self.language.environment().iter().copied());
         command.env("ZIPSHIP_LANGUAGE", self.language.shim_name());
         match self.worker.clone().or_else(|| self.language.worker()) {
             Some(worker) => command.env("ZIPSHIP_WORKER", worker),
