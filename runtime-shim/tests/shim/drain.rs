@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::harness::http::Request;
-use crate::harness::{Language, Setup, each, release, until};
+use crate::harness::{Language, Setup, Shim, each, release, until};
 
 const NODE: &str = "
 const fs = require('fs');
@@ -64,4 +64,79 @@ fn the_grace_period_ends_and_so_does_the_shim() {
     shim.signal(Signal::TERM);
     shim.logged("the grace period is over");
     assert_eq!(shim.ended().code(), Some(0));
+}
+
+/// What a caller sees of an instance that ends under load: requests that were answered, and those that were
+/// sent on a connection that ended without an answer.
+#[derive(Default)]
+struct Seen {
+    answered: usize,
+    lost: usize,
+}
+
+/// Whether a caller that was asked to close comes again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// Until nobody listens.
+    ComesAgain,
+    /// A gateway, which knows that the instance ends.
+    GoesElsewhere,
+}
+
+/// One caller: requests one after the other on a connection that is kept.
+fn call_to_the_end(shim: &Shim, caller: Caller) -> Seen {
+    let mut seen = Seen::default();
+    while let Some(mut connection) = shim.connect() {
+        loop {
+            let Some((answer, rest)) = connection.try_send(Request::new("POST", "/").body("body")) else {
+                seen.lost += 1;
+                break;
+            };
+            assert_eq!((answer.status, answer.text()), (200, "body"), "{answer:?}");
+            seen.answered += 1;
+            connection = rest;
+            if answer.header("connection").as_deref() == Some("close") {
+                break;
+            }
+        }
+        if caller == Caller::GoesElsewhere {
+            break;
+        }
+    }
+    seen
+}
+
+fn ends_under_load(shim: Shim, caller: Caller) {
+    let seen: Vec<Seen> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..32).map(|_| scope.spawn(|| call_to_the_end(&shim, caller))).collect();
+        until("they are at it", || shim.log_length() >= 500);
+        shim.signal(Signal::TERM);
+        callers.into_iter().map(|caller| caller.join().expect("a caller")).collect()
+    });
+    let answered: usize = seen.iter().map(|seen| seen.answered).sum();
+    assert!(answered >= 500, "{answered}");
+    assert_eq!(seen.iter().map(|seen| seen.lost).sum::<usize>(), 0, "of {answered}");
+    assert_eq!(shim.ended().code(), Some(0));
+}
+
+const ECHOES: &str = "
+exports.handle = async function (event) {
+  console.log('served');
+  await new Promise(function (resolve) { setTimeout(resolve, 1); });
+  return {body: event.body};
+};";
+
+#[test]
+fn under_load_no_request_is_lost_on_a_port() {
+    ends_under_load(Setup::new(Language::Node, ECHOES).start_on_port(), Caller::ComesAgain);
+}
+
+#[test]
+fn under_load_no_request_is_lost_on_an_inherited_tcp_socket() {
+    ends_under_load(Setup::new(Language::Node, ECHOES).start_on_tcp(), Caller::GoesElsewhere);
+}
+
+#[test]
+fn under_load_no_request_is_lost_on_an_inherited_unix_socket() {
+    ends_under_load(Setup::new(Language::Node, ECHOES).start(), Caller::GoesElsewhere);
 }

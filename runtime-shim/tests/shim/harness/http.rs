@@ -100,6 +100,13 @@ impl Connection {
         self.raw(&request.bytes(), &method)
     }
 
+    /// The answer and the connection; `None` when it ends without one.
+    pub(crate) fn try_send(self, request: Request) -> Option<(Response, Self)> {
+        let mut sent = self.send(request);
+        let begins = matches!(sent.connection.0.fill_buf(), Ok(bytes) if !bytes.is_empty());
+        begins.then(|| sent.response_and_rest())
+    }
+
     /// Writes a piece of a request. The other end may have closed already.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         let _ = self.0.get_mut().write_all(bytes).and_then(|()| self.0.get_mut().flush());

@@ -36,8 +36,8 @@ pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     /// Another worker program than the language's.
     worker: Option<String>,
-    /// The soft limit of descriptors that it starts with.
-    descriptors: Option<u64>,
+    /// A program that starts the shim, and its arguments.
+    wrapper: Vec<String>,
 }
 
 impl Setup {
@@ -48,7 +48,7 @@ impl Setup {
             std::fs::write(code.path().join(name), source).expect("the handler");
         }
         let environment = [("SCW_PUBLIC".to_owned(), "true".to_owned())].into();
-        Self { language, program: None, code, environment, worker: None, descriptors: None }
+        Self { language, program: None, code, environment, worker: None, wrapper: Vec::new() }
     }
 
     /// A worker that does what this script says, frame by frame: `scripted/worker.py` has the words.
@@ -58,6 +58,19 @@ impl Setup {
         let command = [interpreter.to_str().expect("text"), "-u", program];
         let worker = Some(serde_json::to_string(&command).expect("JSON"));
         Self { worker, ..Self::new(Language::Python, script) }
+    }
+
+    /// With the machine's python, which every user may run.
+    pub(crate) fn system_python(mut self) -> Self {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/workers/python/worker.py");
+        self.worker = Some(serde_json::to_string(&["/usr/bin/python3", "-u", program]).expect("JSON"));
+        self
+    }
+
+    /// Started by another program, which executes what follows its arguments.
+    pub(crate) fn wrapped(mut self, command: &[&str]) -> Self {
+        self.wrapper = command.iter().map(|part| (*part).to_owned()).collect();
+        self
     }
 
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
@@ -84,18 +97,22 @@ impl Setup {
     }
 
     pub(crate) fn started_with_descriptors(self, most: u64) -> Self {
-        Self { descriptors: Some(most), ..self }
+        self.wrapped(&["/bin/sh", "-c", &format!("ulimit -Sn {most} && exec \"$@\""), "sh"])
+    }
+
+    pub(crate) fn code(&self) -> &Path {
+        self.code.path()
     }
 
     /// The shim's command line and what the base image sets.
     fn command(&self) -> Command {
-        const SHIM: &str = env!("CARGO_BIN_EXE_zipship-shim");
-        let mut command = match self.descriptors {
-            None => Command::new(SHIM),
-            Some(most) => {
-                let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", &format!("ulimit -Sn {most} && exec \"$0\" \"$@\""), SHIM]);
-                shell
+        let shim = env!("CARGO_BIN_EXE_zipship-shim");
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(shim),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(shim);
+                command
             }
         };
         command.arg("--code").arg(self.code.path()).env_clear().stdin(Stdio::null());
