@@ -98,3 +98,32 @@ impl Listener {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deaf_socket_hears_out_who_came_before_and_nobody_after() {
+        let listener = Listener::open(Listen::Port(0)).expect("a port");
+        let Listener::Tcp(socket) = &listener else { panic!("a TCP socket") };
+        let port = socket.local_addr().expect("an address").port();
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let mut before = std::net::TcpStream::connect(address).expect("a connection");
+        assert!(listener.refuse());
+        let after = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
+        assert_eq!(after.expect_err("nobody hears it").kind(), io::ErrorKind::TimedOut);
+        let (mut accepted, _) = listener.accept_waiting().await.expect("the first one");
+        assert!(listener.accept_waiting().await.is_none());
+        drop(listener);
+        before.write_all(b"heard").expect("written");
+        let mut text = [0; 5];
+        tokio::io::AsyncReadExt::read_exact(&mut accepted, &mut text).await.expect("read");
+        assert_eq!(&text, b"heard");
+        drop(accepted);
+        assert_eq!(before.read(&mut text).expect("the end"), 0);
+    }
+}

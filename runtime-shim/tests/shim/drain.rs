@@ -79,6 +79,8 @@ struct Seen {
 enum Caller {
     /// Until nobody listens.
     ComesAgain,
+    /// The same, with a connection for each request.
+    ConnectsAnew,
     /// A gateway, which knows that the instance ends.
     GoesElsewhere,
 }
@@ -88,7 +90,11 @@ fn call_to_the_end(shim: &Shim, caller: Caller) -> Seen {
     let mut seen = Seen::default();
     while let Some(mut connection) = shim.connect() {
         loop {
-            let Some((answer, rest)) = connection.try_send(Request::new("POST", "/").body("body")) else {
+            let mut request = Request::new("POST", "/").body("body");
+            if caller == Caller::ConnectsAnew {
+                request = request.header("Connection", "close");
+            }
+            let Some((answer, rest)) = connection.try_send(request) else {
                 seen.lost += 1;
                 break;
             };
@@ -129,6 +135,11 @@ exports.handle = async function (event) {
 #[test]
 fn under_load_no_request_is_lost_on_a_port() {
     ends_under_load(Setup::new(Language::Node, ECHOES).start_on_port(), Caller::ComesAgain);
+}
+
+#[test]
+fn under_load_no_caller_that_connects_is_turned_away_unheard() {
+    ends_under_load(Setup::new(Language::Node, ECHOES).start_on_port(), Caller::ConnectsAnew);
 }
 
 #[test]
