@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::config::Listen;
 use crate::init::spawn::{inherit, refuse_connections};
@@ -65,11 +65,9 @@ impl Listener {
 
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
-            Self::Tcp(listener) => listener.poll_accept(context).map_ok(|(stream, peer)| {
-                // Without it small answers wait for the caller's acknowledgement; failing only costs time.
-                let _ = stream.set_nodelay(true);
-                (Box::pin(stream) as Pin<Box<dyn Io>>, Some(peer.ip()))
-            }),
+            Self::Tcp(listener) => {
+                listener.poll_accept(context).map_ok(|(stream, peer)| Self::tcp_connection(stream, peer))
+            }
             Self::Unix(listener) => listener
                 .poll_accept(context)
                 .map_ok(|(stream, _)| (Box::pin(stream) as Pin<Box<dyn Io>>, None)),
@@ -89,13 +87,33 @@ impl Listener {
         }
     }
 
-    /// A connection that waits already, if there is one.
-    pub(super) async fn accept_waiting(&self) -> Option<Accepted> {
-        std::future::poll_fn(|context| match self.poll_accept(context) {
-            Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
+    /// The connections that wait already. Asks the kernel itself: what the runtime knows of the socket may be of
+    /// a moment ago. The socket is closed then.
+    pub(super) fn close(self) -> Vec<Accepted> {
+        let mut waiting = Vec::new();
+        match self {
+            Self::Tcp(listener) => {
+                let Ok(listener) = listener.into_std() else { return waiting };
+                while let Ok((stream, peer)) = listener.accept() {
+                    let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                    waiting.extend(stream.map(|stream| Self::tcp_connection(stream, peer)));
+                }
+            }
+            Self::Unix(listener) => {
+                let Ok(listener) = listener.into_std() else { return waiting };
+                while let Ok((stream, _)) = listener.accept() {
+                    let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+                    waiting.extend(stream.map(|stream| (Box::pin(stream) as Pin<Box<dyn Io>>, None)));
+                }
+            }
+        }
+        waiting
+    }
+
+    fn tcp_connection(stream: TcpStream, peer: SocketAddr) -> Accepted {
+        // Without it small answers wait for the caller's acknowledgement; failing only costs time.
+        let _ = stream.set_nodelay(true);
+        (Box::pin(stream), Some(peer.ip()))
     }
 }
 
@@ -116,9 +134,9 @@ mod tests {
         assert!(listener.refuse());
         let after = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
         assert_eq!(after.expect_err("nobody hears it").kind(), io::ErrorKind::TimedOut);
-        let (mut accepted, _) = listener.accept_waiting().await.expect("the first one");
-        assert!(listener.accept_waiting().await.is_none());
-        drop(listener);
+        let mut waiting = listener.close();
+        assert_eq!(waiting.len(), 1);
+        let (mut accepted, _) = waiting.pop().expect("the first one");
         before.write_all(b"heard").expect("written");
         let mut text = [0; 5];
         tokio::io::AsyncReadExt::read_exact(&mut accepted, &mut text).await.expect("read");

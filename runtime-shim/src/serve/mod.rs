@@ -68,7 +68,7 @@ pub(crate) async fn serve(
         })
         .await;
     }
-    while let Some(accepted) = listener.accept_waiting().await {
+    for accepted in listener.close() {
         connect(&shim, &builder, listen, accepted, &connections);
     }
     connections
