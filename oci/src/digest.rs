@@ -1,51 +1,106 @@
-//! Content digests (`sha256:<64 hex>`), and hashing as a stream.
+//! Content digests (`sha256:<64 hex>`, `sha512:<128 hex>`), and hashing as a stream.
 
 use std::fmt;
 use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
-const PREFIX: &str = "sha256:";
+/// The algorithms of the OCI image specification ("Registered Algorithms"); everything of ours is SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// SHA-256, which everybody knows.
+    #[default]
+    Sha256,
+    /// SHA-512, which a registry may meet.
+    Sha512,
+}
 
-/// A SHA-256 content digest in its canonical text form, `sha256:` and 64 lower-case hexadecimal digits.
+impl Algorithm {
+    /// Both, the usual one first.
+    pub const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
+
+    /// Its name before the colon, and in an image layout's `blobs` directory.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// How many hexadecimal digits a digest has.
+    #[must_use]
+    pub fn digits(self) -> usize {
+        match self {
+            Self::Sha256 => 64,
+            Self::Sha512 => 128,
+        }
+    }
+}
+
+/// A content digest in its canonical text form: the algorithm, a colon, and lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(Box<str>);
 
 /// A text that is not a digest of a supported algorithm.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a digest: expected sha256: and 64 lower-case hexadecimal digits")]
+#[error("\"{0}\" is not a digest: expected sha256: and 64 lower-case hexadecimal digits, or sha512: and 128")]
 pub struct InvalidDigest(pub String);
 
 impl Digest {
-    /// Parses `sha256:<64 hex>`. Other algorithms are refused: nothing here could verify them.
+    /// Parses `sha256:<64 hex>` and `sha512:<128 hex>`. Other algorithms are refused: nothing here could verify
+    /// them.
     pub fn parse(text: &str) -> Result<Self, InvalidDigest> {
-        let hex = text.strip_prefix(PREFIX).filter(|hex| {
-            hex.len() == 64 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        });
-        match hex {
-            Some(_) => Ok(Self(text.into())),
-            None => Err(InvalidDigest(text.chars().take(100).collect())),
+        let is_hex = |hex: &str| hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let fits = |(name, hex): (&str, &str)| {
+            Algorithm::ALL.iter().any(|known| known.name() == name && known.digits() == hex.len())
+                && is_hex(hex)
+        };
+        match text.split_once(':').is_some_and(fits) {
+            true => Ok(Self(text.into())),
+            false => Err(InvalidDigest(text.chars().take(100).collect())),
         }
     }
 
-    /// The digest of these bytes.
+    /// The digest of these bytes, SHA-256.
     pub fn of(bytes: &[u8]) -> Self {
-        let mut hasher = Hasher::new();
+        Self::by(Algorithm::Sha256, bytes)
+    }
+
+    /// The digest of these bytes by an algorithm.
+    #[must_use]
+    pub fn by(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::by(algorithm);
         hasher.update(bytes);
         hasher.finish()
     }
 
-    /// The whole text, `sha256:<hex>`.
+    /// How it was made.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        match self.0.starts_with("sha512:") {
+            true => Algorithm::Sha512,
+            false => Algorithm::Sha256,
+        }
+    }
+
+    /// The digest of other bytes by the same algorithm: equal when they are what this one is of.
+    #[must_use]
+    pub fn likewise(&self, bytes: &[u8]) -> Self {
+        Self::by(self.algorithm(), bytes)
+    }
+
+    /// The whole text, `<algorithm>:<hex>`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The 64 hexadecimal digits without the algorithm.
+    /// The hexadecimal digits without the algorithm, which their number tells.
     pub fn hex(&self) -> &str {
-        &self.0[PREFIX.len()..]
+        &self.0[self.algorithm().name().len() + 1..]
     }
 }
 
@@ -84,31 +139,64 @@ impl From<Digest> for String {
 }
 
 /// Takes bytes as they pass by and ends in their [`Digest`]. Also an [`io::Write`], for copy loops.
-#[derive(Clone, Default)]
-pub struct Hasher(Sha256);
+#[derive(Clone)]
+pub struct Hasher(State);
+
+#[derive(Clone)]
+enum State {
+    Sha256(Sha256),
+    // Larger, and rarely met.
+    Sha512(Box<Sha512>),
+}
 
 impl Hasher {
-    /// A hasher that has seen nothing.
+    /// A hasher for SHA-256 that has seen nothing.
     pub fn new() -> Self {
-        Self::default()
+        Self::by(Algorithm::Sha256)
+    }
+
+    /// A hasher for an algorithm that has seen nothing.
+    #[must_use]
+    pub fn by(algorithm: Algorithm) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha256 => State::Sha256(Sha256::new()),
+            Algorithm::Sha512 => State::Sha512(Box::new(Sha512::new())),
+        })
     }
 
     /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        match &mut self.0 {
+            State::Sha256(hasher) => hasher.update(bytes),
+            State::Sha512(hasher) => hasher.update(bytes),
+        }
     }
 
     /// The digest of all bytes seen.
     pub fn finish(self) -> Digest {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(PREFIX.len() + 64);
-        text.push_str(PREFIX);
-        for byte in self.0.finalize() {
-            text.push(HEX[usize::from(byte >> 4)].into());
-            text.push(HEX[usize::from(byte & 15)].into());
+        match self.0 {
+            State::Sha256(hasher) => text(Algorithm::Sha256, &hasher.finalize()),
+            State::Sha512(hasher) => text(Algorithm::Sha512, &hasher.finalize()),
         }
-        Digest(text.into())
     }
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn text(algorithm: Algorithm, hash: &[u8]) -> Digest {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(algorithm.name().len() + 1 + algorithm.digits());
+    text.push_str(algorithm.name());
+    text.push(':');
+    for byte in hash {
+        text.push(HEX[usize::from(byte >> 4)].into());
+        text.push(HEX[usize::from(byte & 15)].into());
+    }
+    Digest(text.into())
 }
 
 impl fmt::Debug for Hasher {
@@ -153,6 +241,17 @@ mod tests {
         ] {
             assert!(Digest::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_other_algorithm() {
+        let digest = Digest::by(Algorithm::Sha512, b"");
+        assert!(digest.as_str().starts_with("sha512:cf83e1357eefb8bd"), "{digest}");
+        assert_eq!((digest.hex().len(), digest.algorithm()), (128, Algorithm::Sha512));
+        assert_eq!(Digest::parse(digest.as_str()).unwrap(), digest);
+        assert_eq!(digest.likewise(b""), digest);
+        assert_ne!(digest.likewise(b"x"), digest);
+        assert!(Digest::parse(&format!("sha256:{}", digest.hex())).is_err());
     }
 
     #[test]

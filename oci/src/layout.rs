@@ -137,7 +137,7 @@ pub(crate) fn index(
 pub fn verify(image: &Image) -> Result<(), LayoutError> {
     for ImageLayer { layer, .. } in &image.layers {
         let path = PathBuf::from(layer.digest().as_str());
-        let mut hasher = Hasher::new();
+        let mut hasher = Hasher::by(layer.digest().algorithm());
         copy_layer(layer.as_ref(), &mut hasher, &path)?;
         check(&path, layer.digest(), &hasher.finish())?;
     }
@@ -146,7 +146,7 @@ pub fn verify(image: &Image) -> Result<(), LayoutError> {
 
 /// Where a blob of this digest lies in a layout.
 pub fn blob_path(dir: &Path, digest: &Digest) -> PathBuf {
-    dir.join("blobs/sha256").join(digest.hex())
+    dir.join("blobs").join(digest.algorithm().name()).join(digest.hex())
 }
 
 fn file_layers(dir: &Path, manifest: &Manifest, config: &[u8]) -> Result<Vec<ImageLayer>, LayoutError> {
@@ -184,7 +184,10 @@ fn write_layer(dir: &Path, layer: &dyn Layer) -> Result<(), LayoutError> {
     }
     let temporary = temporary(&path);
     let failed = |source| LayoutError::Io { path: temporary.clone(), source };
-    let mut file = Tee { file: File::create(&temporary).map_err(failed)?, hasher: Hasher::new() };
+    // The directory of an algorithm that is not the usual one.
+    path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
+    let hasher = Hasher::by(layer.digest().algorithm());
+    let mut file = Tee { file: File::create(&temporary).map_err(failed)?, hasher };
     let copied = copy_layer(layer, &mut file, &temporary)
         .and_then(|()| check(&path, layer.digest(), &file.hasher.finish()));
     if let Err(error) = copied {
@@ -222,7 +225,7 @@ impl Write for Tee {
 fn read_blob(dir: &Path, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
     let path = blob_path(dir, &descriptor.digest);
     let bytes = read_file(&path)?;
-    check(&path, &descriptor.digest, &Digest::of(&bytes))?;
+    check(&path, &descriptor.digest, &descriptor.digest.likewise(&bytes))?;
     Ok(bytes)
 }
 

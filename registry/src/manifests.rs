@@ -46,7 +46,10 @@ pub(crate) async fn put(
     let limit = registry.limits.manifest;
     let bytes =
         axum::body::to_bytes(request.into_body(), limit).await.map_err(|error| unreadable(&error, limit))?;
-    let digest = Digest::of(&bytes);
+    let digest = match &target {
+        ManifestTarget::Digest(expected) => expected.likewise(&bytes),
+        ManifestTarget::Tag(_) => Digest::of(&bytes),
+    };
     if let ManifestTarget::Digest(expected) = &target
         && *expected != digest
     {
@@ -64,9 +67,10 @@ pub(crate) async fn put(
             return Ok(Err(missing));
         }
         if let Some(subject) = &parts.subject {
-            store.refer(&repository, subject, &Digest::of(&bytes))?;
+            store.refer(&repository, subject, &digest)?;
         }
-        store.put_manifest(&repository, tag.as_deref(), &bytes, &media_type).map(Ok)
+        store.put_manifest(&repository, tag.as_deref(), &bytes, &media_type, &digest)?;
+        Ok(Ok(digest))
     });
     let digest = stored.await?.map_err(|missing| Refusal::manifest_blob_unknown(&missing))?;
     let headers =

@@ -29,8 +29,11 @@ impl Client {
         let headers = response.headers().clone();
         let url = response.url().clone();
         let bytes = read_limited(response, &Method::GET, MANIFEST_MAX).await?;
-        let found = Digest::of(&bytes);
-        let stated = stated_digest(&headers);
+        let found = match &reference.digest {
+            Some(expected) => expected.likewise(&bytes),
+            None => Digest::of(&bytes),
+        };
+        let stated = stated_digest(&headers).filter(|stated| stated.algorithm() == found.algorithm());
         if let Some(expected) =
             reference.digest.clone().into_iter().chain(stated).find(|digest| *digest != found)
         {
@@ -70,7 +73,7 @@ impl Client {
         W: AsyncWrite + Unpin + Send,
     {
         let exchange = Exchange::new(self, reference, "pull", [])?;
-        let mut download = Download { hasher: Hasher::new(), received: 0, limit };
+        let mut download = Download { hasher: Hasher::by(digest.algorithm()), received: 0, limit };
         let mut attempt = 1;
         loop {
             let error = match download.go_on(&exchange, digest, sink).await {
@@ -124,6 +127,10 @@ impl Client {
         }
         let temporary = layout::temporary(&path);
         let failed = |source| ClientError::Write { digest: digest.clone(), source };
+        if let Some(directory) = path.parent() {
+            // That of an algorithm that is not the usual one.
+            tokio::fs::create_dir_all(directory).await.map_err(failed)?;
+        }
         let mut file = tokio::fs::File::create(&temporary).await.map_err(failed)?;
         let downloaded = self.blob_within(from, digest, size, &mut file).await;
         if let Err(error) = downloaded {

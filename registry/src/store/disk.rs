@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use oci::Digest;
+use oci::digest::Algorithm;
 use oci::reference::{is_repository, is_tag};
 
 const BLOBS: &str = "_blobs";
@@ -30,7 +31,9 @@ impl Disk {
                 _ => fs::create_dir_all(root.join(leftover))?,
             }
         }
-        fs::create_dir_all(root.join("blobs/sha256"))?;
+        for algorithm in Algorithm::ALL {
+            fs::create_dir_all(root.join("blobs").join(algorithm.name()))?;
+        }
         fs::create_dir_all(root.join("repositories"))?;
         Ok(Self { root: root.into() })
     }
@@ -96,17 +99,17 @@ impl Disk {
         self.link(repository, digest)
     }
 
-    /// Stores a manifest, and points a tag to it when there is one.
+    /// Stores a manifest under its digest, and points a tag to it when there is one.
     pub(crate) fn put_manifest(
         &self,
         repository: &str,
         tag: Option<&str>,
         bytes: &[u8],
         media_type: &str,
-    ) -> io::Result<Digest> {
-        let digest = Digest::of(bytes);
+        digest: &Digest,
+    ) -> io::Result<()> {
         let dir = self.repository(repository)?;
-        let content = self.content(&digest);
+        let content = self.content(digest);
         if !content.try_exists()? {
             self.write(&content, bytes)?;
         }
@@ -116,7 +119,7 @@ impl Disk {
             fs::create_dir_all(dir.join(TAGS))?;
             self.write(&dir.join(TAGS).join(checked(is_tag(tag), tag)?), digest.as_str().as_bytes())?;
         }
-        Ok(digest)
+        Ok(())
     }
 
     /// Notes that a manifest's subject is another one. Before the manifest itself, so that none is forgotten.
@@ -132,8 +135,7 @@ impl Disk {
         let Some(entries) = found(fs::read_dir(dir))? else { return Ok(Vec::new()) };
         let mut digests = Vec::new();
         for entry in entries {
-            let name = format!("sha256:{}", entry?.file_name().to_string_lossy());
-            digests.push(Digest::parse(&name).map_err(io::Error::other)?);
+            digests.push(named(&entry?.file_name().to_string_lossy())?);
         }
         digests.sort_unstable_by(|a: &Digest, b| a.as_str().cmp(b.as_str()));
         Ok(digests)
@@ -179,7 +181,7 @@ impl Disk {
     }
 
     fn content(&self, digest: &Digest) -> PathBuf {
-        self.root.join("blobs/sha256").join(digest.hex())
+        self.root.join("blobs").join(digest.algorithm().name()).join(digest.hex())
     }
 
     /// A repository's directory. Names are checked here too, so that no caller can leave the store.
@@ -211,6 +213,13 @@ fn checked(valid: bool, name: &str) -> io::Result<&str> {
     }
 }
 
+/// The digest of a link's name: the number of its digits tells the algorithm.
+fn named(hex: &str) -> io::Result<Digest> {
+    let fits = |known: &&Algorithm| known.digits() == hex.len();
+    let algorithm = Algorithm::ALL.iter().find(fits).copied().unwrap_or_default();
+    Digest::parse(&format!("{}:{hex}", algorithm.name())).map_err(io::Error::other)
+}
+
 /// `None` for what does not exist.
 fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
@@ -230,9 +239,9 @@ mod tests {
         let disk = Disk::open(dir.path()).unwrap();
         for name in ["../x", "/etc", "a/../b", "_blobs", ""] {
             assert!(disk.link(name, &Digest::of(b"")).is_err(), "{name}");
-            assert!(disk.put_manifest(name, None, b"{}", "m").is_err(), "{name}");
+            assert!(disk.put_manifest(name, None, b"{}", "m", &Digest::of(b"{}")).is_err(), "{name}");
         }
-        assert!(disk.put_manifest("a", Some("../t"), b"{}", "m").is_err());
+        assert!(disk.put_manifest("a", Some("../t"), b"{}", "m", &Digest::of(b"{}")).is_err());
         assert!(disk.resolve("a", "../t").unwrap().is_none());
     }
 
@@ -240,9 +249,10 @@ mod tests {
     fn tags_move_and_go() {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path()).unwrap();
-        let one = disk.put_manifest("a", Some("latest"), b"1", "m").unwrap();
-        let two = disk.put_manifest("a", Some("latest"), b"2", "m").unwrap();
-        disk.put_manifest("a", Some("2"), b"2", "m").unwrap();
+        let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
+        disk.put_manifest("a", Some("latest"), b"1", "m", &one).unwrap();
+        disk.put_manifest("a", Some("latest"), b"2", "m", &two).unwrap();
+        disk.put_manifest("a", Some("2"), b"2", "m", &two).unwrap();
         assert_eq!(disk.resolve("a", "latest").unwrap().unwrap(), (b"2".to_vec(), "m".into(), two.clone()));
         assert_eq!(disk.resolve("a", one.as_str()).unwrap().unwrap().2, one);
         assert!(disk.resolve("b", one.as_str()).unwrap().is_none(), "another repository's manifest");
@@ -256,7 +266,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path()).unwrap();
         fs::write(disk.upload_path(uuid::Uuid::new_v4()), b"x").unwrap();
-        let digest = disk.put_manifest("a", None, b"1", "m").unwrap();
+        let digest = Digest::of(b"1");
+        disk.put_manifest("a", None, b"1", "m", &digest).unwrap();
         let again = Disk::open(dir.path()).unwrap();
         assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);
         assert!(again.open_blob(&digest).is_ok());

@@ -1,7 +1,7 @@
 //! Where content is.
 //!
 //! ```text
-//! blobs/sha256/<hex>                    content, once for all repositories: blobs and manifests
+//! blobs/<algorithm>/<hex>               content, once for all repositories: blobs and manifests
 //! repositories/<name>/_blobs/<hex>      empty: this blob is visible in this repository
 //! repositories/<name>/_manifests/<hex>  the manifest's media type
 //! repositories/<name>/_tags/<tag>       the digest the tag points to

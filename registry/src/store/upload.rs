@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use oci::Digest;
-use oci::digest::Hasher;
+use oci::digest::{Algorithm, Hasher};
 use tokio::fs::OpenOptions;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
@@ -88,7 +88,11 @@ impl Upload {
         repository: &str,
         expected: &Digest,
     ) -> io::Result<Result<(), Digest>> {
-        let found = self.hasher.clone().finish();
+        let found = match expected.algorithm() {
+            Algorithm::Sha256 => self.hasher.clone().finish(),
+            // Rare enough to read the file once more.
+            algorithm => self.hashed(algorithm).await?,
+        };
         if found != *expected {
             return Ok(Err(found));
         }
@@ -101,6 +105,19 @@ impl Upload {
         })
         .await
         .map(Ok)
+    }
+
+    async fn hashed(&self, algorithm: Algorithm) -> io::Result<Digest> {
+        let file = self.file.clone();
+        let received = self.received;
+        blocking(move || {
+            let mut hasher = Hasher::by(algorithm);
+            if received > 0 {
+                io::copy(&mut std::fs::File::open(file)?, &mut hasher)?;
+            }
+            Ok(hasher.finish())
+        })
+        .await
     }
 }
 
