@@ -7,9 +7,9 @@ use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::frames::{self, FLAG_TEXT, FLAG_TIMED_OUT, Frame, Kind, WINDOW};
+use super::frames::{self, FLAG_REPLACE, FLAG_TEXT, FLAG_TIMED_OUT, Frame, Kind, WINDOW};
 use super::meta::{self, Specialise, Specialised};
 use super::pending::{Outcome, Pending};
 use super::{Call, Ending, stream, writer};
@@ -22,6 +22,8 @@ pub(crate) struct Channel {
     out: mpsc::UnboundedSender<Frame>,
     pub(crate) pending: Pending,
     closed: watch::Sender<bool>,
+    /// Rung when the worker has said that it is no longer sound.
+    unsound: Notify,
     /// The number of the last ping.
     pings: AtomicU32,
     pongs: watch::Sender<u32>,
@@ -39,6 +41,7 @@ impl Channel {
             out,
             pending: if logs.are_records() { Pending::with_ids() } else { Pending::default() },
             closed: watch::Sender::new(false),
+            unsound: Notify::new(),
             pings: AtomicU32::new(0),
             pongs: watch::Sender::new(0),
             specialised: std::sync::Mutex::new(Some(sender)),
@@ -81,6 +84,11 @@ impl Channel {
     pub(crate) async fn closed(&self) {
         // The sender lives as long as `self`.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Resolves when the worker has said that it is to be replaced.
+    pub(crate) async fn unsound(&self) {
+        self.unsound.notified().await;
     }
 
     /// Resolves when the worker's loop has answered a ping of now.
@@ -131,6 +139,9 @@ impl Channel {
     }
 
     fn dispatch(&self, frame: Frame) -> bool {
+        if matches!(frame.kind, Kind::Error | Kind::End) && frame.flags & FLAG_REPLACE != 0 {
+            self.unsound.notify_one();
+        }
         match frame.kind {
             // Nobody may wait for any of these any more: the time was up.
             Kind::Answer => drop(self.pending.close(frame.id, meta::answer(&frame.meta, frame.body))),

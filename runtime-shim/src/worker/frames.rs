@@ -20,6 +20,8 @@ pub(crate) const WINDOW: usize = 256 << 10;
 pub(crate) const FLAG_TEXT: u8 = 1;
 /// CANCEL: the time is up, the caller has its answer: let go. Without it only the caller has gone.
 pub(crate) const FLAG_TIMED_OUT: u8 = 1;
+/// ERROR and END: the process is no longer sound. It finishes what it holds; new requests go to another.
+pub(crate) const FLAG_REPLACE: u8 = 1;
 
 /// What a frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

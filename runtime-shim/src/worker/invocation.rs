@@ -171,7 +171,7 @@ impl Held {
         running.link.forget(ticket);
         suspicion.end();
         if !came_back {
-            worker.replace(&running);
+            worker.replace(&running, "the handler did not let go after its timeout");
         }
         drop(place);
     }

@@ -158,11 +158,10 @@ impl Worker {
     }
 
     /// Has a process replaced, once.
-    fn replace(&self, running: &Running) {
+    fn replace(&self, running: &Running, why: &str) {
         if !running.is_over.swap(true, Ordering::Relaxed) {
             self.state.send_replace(State::Starting);
-            let line = "the handler did not let go after its timeout: the worker is replaced";
-            self.logs.platform(Level::Warn, line);
+            self.logs.platform(Level::Warn, &format!("{why}: the worker is replaced"));
             running.replace.notify_one();
         }
     }

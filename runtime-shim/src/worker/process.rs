@@ -70,6 +70,14 @@ impl Link {
         }
     }
 
+    /// Resolves when the process has said that it is to be replaced.
+    pub(crate) async fn unsound(&self) {
+        match self {
+            Self::Frames(channel) => channel.unsound().await,
+            Self::Lambda(_) | Self::Http(_) => std::future::pending().await,
+        }
+    }
+
     fn pending(&self) -> &super::pending::Pending {
         match self {
             Self::Frames(channel) => &channel.pending,

@@ -89,6 +89,11 @@ pub(super) async fn supervise(worker: Arc<Worker>, launcher: Launcher, verdict: 
                 worker.logs.platform(Level::Error, &how);
                 backoff.died(started.elapsed());
             }
+            () = running.link.unsound() => {
+                worker.replace(&running, "an error that nothing caught");
+                tokio::spawn(process::retire(running, launcher.longest_call()));
+                backoff.died(started.elapsed());
+            }
             () = running.replace.notified() => {
                 tokio::spawn(process::retire(running, launcher.longest_call()));
                 backoff.reset();

@@ -11,8 +11,6 @@ exports.handle = function (event) {
     case '/never': return new Promise(function () {});
     case '/exit': process.exit(3);
     case '/kill': process.kill(process.pid, 'SIGKILL'); for (;;) {}
-    case '/later': setTimeout(function () { throw new Error('outside of any request'); }, 0); return new Promise(function () {});
-    case '/rejection': Promise.reject(new Error('nobody handles this')); return 'fine';
   }
 };";
 
@@ -87,20 +85,6 @@ fn a_worker_that_dies_is_502_for_what_it_held_and_the_next_request_is_served() {
             assert_eq!(after.status, 200);
             assert_ne!(after.text(), before);
         }
-    });
-}
-
-#[test]
-fn an_error_outside_of_any_request_ends_the_worker_and_a_rejection_does_not() {
-    each(Language::nodes(), |language| {
-        let shim = setup(language).start();
-        let before = shim.get("/pid").text().to_owned();
-        assert_eq!(shim.get("/rejection").text(), "fine");
-        shim.logged("nobody handles this");
-        assert_eq!(shim.get("/pid").text(), before);
-        assert_eq!(shim.get("/later").status, 502);
-        shim.logged("outside of any request");
-        assert_eq!(shim.get("/pid").status, 200);
     });
 }
 

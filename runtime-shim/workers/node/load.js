@@ -4,17 +4,20 @@
 const fs = require('fs');
 const path = require('path');
 
-const ENDINGS = ['.js', '.cjs', '.mjs'];
+const ENDINGS = ['.js', '.cjs', '.mjs', '.ts', '.cts', '.mts'];
+const TYPESCRIPT = /\.[cm]?ts$/;
 
-function supportsImport() {
+function isAtLeast(major, minor) {
   const version = process.versions.node.split('.').map(Number);
-  return version[0] > 12 || (version[0] === 12 && version[1] >= 17);
+  return version[0] > major || (version[0] === major && version[1] >= minor);
 }
+
+const supportsImport = isAtLeast(12, 17);
 
 // {file, name}: `name` is null where the handler string names a file.
 function parse(directory, handler) {
   const text = handler.replace(/^\.\//, '');
-  if (/\.[cm]?js$/.test(text)) return { file: find(directory, text, ['']), name: null };
+  if (/\.[cm]?[jt]s$/.test(text)) return { file: find(directory, text, ['']), name: null };
   const dot = text.lastIndexOf('.');
   if (dot <= 0) throw new Error('the handler "' + handler + '" has no function name; write path/file.function');
   return { file: find(directory, text.slice(0, dot), ENDINGS), name: text.slice(dot + 1) };
@@ -36,26 +39,47 @@ function find(directory, base, endings) {
     (there.join(', ') || 'nothing'));
 }
 
-function isEsm(file, error) {
-  return /\.mjs$/.test(file) || error.code === 'ERR_REQUIRE_ESM' || error.code === 'ERR_REQUIRE_ASYNC_MODULE';
-}
-
-function importModule(file) {
-  if (/\.mjs$/.test(file) && supportsImport()) return importEsm(file);
-  try {
-    return Promise.resolve(require(file));
-  } catch (error) {
-    if (error && isEsm(file, error)) {
-      if (supportsImport()) return importEsm(file);
-      error.message += ' (ES modules need node 12.17 or later, this is ' + process.version + ')';
-    } else if (error instanceof SyntaxError && /import statement|Unexpected token '?export|Unexpected token import/.test(error.message)) {
-      error.message += ' (an ES module is named .mjs, or its package.json says "type": "module")';
+// What node itself would take the file for, as far as names tell.
+function isModule(file, directory) {
+  if (/\.m[jt]s$/.test(file)) return true;
+  if (/\.c[jt]s$/.test(file)) return false;
+  for (let folder = path.dirname(file); ; folder = path.dirname(folder)) {
+    try {
+      return JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8')).type === 'module';
+    } catch (error) {
+      // A broken one is node's to complain about.
+      if (folder === directory || folder === path.dirname(folder)) return false;
     }
-    return Promise.reject(error);
   }
 }
 
-function importEsm(file) {
+// An ES module that names did not tell: its own words, or awaiting at its top.
+function isModuleAfterAll(error) {
+  return Boolean(error) && (error.code === 'ERR_REQUIRE_ESM' || error.code === 'ERR_REQUIRE_ASYNC_MODULE');
+}
+
+function importFile(file, directory) {
+  if (TYPESCRIPT.test(file) && !process.features.typescript) {
+    throw new Error(path.basename(file) + ' is TypeScript, which node takes from 22.18 on (this is ' +
+      process.version + '): compile it to JavaScript');
+  }
+  if (isModule(file, directory)) {
+    if (supportsImport) return importModule(file);
+    throw new Error(path.basename(file) + ' is an ES module, which node takes from 12.17 on (this is ' +
+      process.version + ')');
+  }
+  try {
+    return require(file);
+  } catch (error) {
+    if (supportsImport && isModuleAfterAll(error)) return importModule(file);
+    if (error instanceof SyntaxError && /import statement|Unexpected token '?(export|import|\{|\*)/.test(error.message)) {
+      error.message += ' (an ES module is named .mjs, or its package.json says "type": "module")';
+    }
+    throw error;
+  }
+}
+
+function importModule(file) {
   return require('./import.js')(require('url').pathToFileURL(file).href);
 }
 
@@ -89,7 +113,7 @@ function pick(module, file, name) {
 module.exports = function (directory, handler) {
   return Promise.resolve().then(function () {
     const where = parse(directory, handler);
-    return importModule(where.file).then(function (module) {
+    return Promise.resolve(importFile(where.file, directory)).then(function (module) {
       return pick(module, where.file, where.name);
     });
   });

@@ -36,6 +36,10 @@ impl Language {
         vec![Self::NodeLine(8), Self::Node, Self::PythonLine("python"), Self::PythonLine("python313")]
     }
 
+    pub(crate) fn oldest_and_newest_nodes() -> Vec<Self> {
+        vec![Self::NodeLine(8), Self::Node]
+    }
+
     /// Every node that there is a base image of, the oldest first.
     pub(crate) fn nodes() -> Vec<Self> {
         let older = [8, 10, 12, 14, 16, 18, 20, 22].map(Self::NodeLine);
