@@ -7,7 +7,7 @@ const channel = require('./channel.js');
 const scope = require('./scope.js');
 
 // Bytes that may wait for the shim: beyond it the pipes, which hold up whoever writes.
-const MOST_WAITING = 4 << 20;
+const MOST_WAITING = 32 << 20;
 // A line that goes on and on is cut here.
 const LONGEST = 16 << 20;
 const NEWLINE = 10;

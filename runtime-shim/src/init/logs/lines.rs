@@ -17,14 +17,15 @@ impl Lines {
     /// The next part with its number, newline included where there was one. With `ended`, what is left is a line
     /// too.
     pub(super) fn next(&mut self, ended: bool) -> Option<(u32, Bytes)> {
-        let newline = self.buffer[self.scanned..].iter().position(|byte| *byte == b'\n');
-        let end = newline.map(|at| self.scanned + at + 1);
-        let (length, whole) = match end {
-            Some(end) if end <= LONGEST_PART + 1 => (end, true),
+        // A line that ends further on comes in parts: looking for its end with each of them would take for ever.
+        let within = self.buffer.len().min(LONGEST_PART + 1);
+        let newline = self.buffer[self.scanned..within].iter().position(|byte| *byte == b'\n');
+        let (length, whole) = match newline {
+            Some(at) => (self.scanned + at + 1, true),
             _ if self.buffer.len() > LONGEST_PART => (LONGEST_PART, false),
             _ if ended && !self.buffer.is_empty() => (self.buffer.len(), true),
             _ => {
-                self.scanned = self.buffer.len();
+                self.scanned = within;
                 return None;
             }
         };
