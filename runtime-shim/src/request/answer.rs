@@ -9,7 +9,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, Response, StatusCode};
 
 pub(crate) use super::body::Body;
-use super::event::is_hop_by_hop;
+use super::event::HopByHop;
 use crate::worker::stream::Reader;
 
 /// A handler's answer, taken apart by the worker.
@@ -184,13 +184,13 @@ fn header_value(name: &str, value: &str) -> Result<HeaderValue, Refusal> {
 
 /// Hop-by-hop headers and the length are the connection's; the mark is the shim's.
 fn drop_ours(headers: &mut HeaderMap) {
-    let names: Vec<HeaderName> = headers.keys().cloned().collect();
-    let whole = headers.clone();
-    for name in names {
-        let ours = name == CONTENT_LENGTH || name.as_str() == X_ZIPSHIP_ERROR;
-        if ours || is_hop_by_hop(name.as_str(), &whole) {
-            headers.remove(name);
-        }
+    let hop_by_hop = HopByHop::of(headers);
+    let is_ours = |name: &HeaderName| {
+        name == CONTENT_LENGTH || name.as_str() == X_ZIPSHIP_ERROR || hop_by_hop.has(name.as_str())
+    };
+    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
+    for name in ours {
+        headers.remove(name);
     }
 }
 

@@ -2,20 +2,30 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::ascii::push_number;
+
 /// Milliseconds since the Unix epoch.
 pub(crate) fn epoch_ms(now: SystemTime) -> u64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// `23/Nov/2026:12:00:00 +0000`.
-pub(crate) fn common_log(epoch_ms: u64) -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Appends `23/Nov/2026:12:00:00 +0000`.
+pub(crate) fn push_common_log(out: &mut Vec<u8>, epoch_ms: u64) {
+    const MONTHS: [&[u8; 5]; 12] = [
+        b"/Jan/", b"/Feb/", b"/Mar/", b"/Apr/", b"/May/", b"/Jun/", b"/Jul/", b"/Aug/", b"/Sep/", b"/Oct/",
+        b"/Nov/", b"/Dec/",
+    ];
     let seconds = epoch_ms / 1000;
     let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let month = MONTHS[month];
-    format!("{day:02}/{month}/{year}:{hour:02}:{minute:02}:{second:02} +0000")
+    let two = |number: u64| [b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8];
+    out.extend(two(day));
+    out.extend(MONTHS[month]);
+    push_number(out, year);
+    for part in [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60] {
+        out.push(b':');
+        out.extend(two(part));
+    }
+    out.extend(b" +0000");
 }
 
 /// Year, month (0 is January) and day of a number of days since 1970-01-01; Howard Hinnant's
@@ -35,8 +45,6 @@ fn civil(days: u64) -> (u64, usize, u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::common_log;
-
     #[test]
     fn known_dates() {
         for (seconds, text) in [
@@ -47,7 +55,9 @@ mod tests {
             (4_107_542_399, "28/Feb/2100:23:59:59 +0000"),
             (4_107_542_400, "01/Mar/2100:00:00:00 +0000"),
         ] {
-            assert_eq!(common_log(seconds * 1000), text);
+            let mut out = Vec::new();
+            super::push_common_log(&mut out, seconds * 1000);
+            assert_eq!(out, text.as_bytes());
         }
     }
 }

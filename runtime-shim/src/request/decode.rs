@@ -1,13 +1,23 @@
-//! Percent-decoding that loses nothing, and Latin-1.
+//! Percent-decoding that loses nothing.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
 
 /// A path: what does not decode to UTF-8, and what is no escape, stays as it is written (`%FF`).
-pub(crate) fn path(text: &str) -> String {
-    lossless(percent_encoding::percent_decode_str(text).collect())
+pub(crate) fn path(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(lossless(percent_decode_str(text).collect()))
 }
 
 /// A part of a form or query: `+` is a space. Otherwise as [`path`].
-pub(crate) fn form(text: &str) -> String {
-    lossless(percent_encoding::percent_decode_str(&text.replace('+', " ")).collect())
+pub(crate) fn form(text: &str) -> Cow<'_, str> {
+    if !text.contains('+') {
+        return path(text);
+    }
+    Cow::Owned(lossless(percent_decode_str(&text.replace('+', " ")).collect()))
 }
 
 fn lossless(bytes: Vec<u8>) -> String {
@@ -19,9 +29,4 @@ fn lossless(bytes: Vec<u8>) -> String {
         }
         out
     })
-}
-
-/// Each byte is the character of its number.
-pub(crate) fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).collect()
 }

@@ -37,28 +37,45 @@ impl Network {
 }
 
 /// The other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Peer {
-    /// Over an inherited socket: the gateway, whose headers are believed.
-    Gateway(Option<IpAddr>),
-    /// Anybody.
-    Address(IpAddr),
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Empty when the socket has none.
+    address: String,
+    /// Whether its `X-Forwarded-*` headers are its to set.
+    is_believed: bool,
+    pub(crate) is_gateway: bool,
 }
 
-/// The caller's address. Removes `X-Forwarded-*` of peers that are not trusted to set them.
-pub(crate) fn source(headers: &mut HeaderMap, peer: Peer, trusted: &[Network]) -> String {
-    let (address, believed) = match peer {
-        Peer::Gateway(address) => (address, true),
-        Peer::Address(address) => (Some(address), trusted.iter().any(|n| n.contains(address))),
-    };
-    if !believed {
+impl Peer {
+    /// Over an inherited socket: the gateway, whose headers are believed.
+    pub(crate) fn gateway(address: Option<IpAddr>) -> Self {
+        let address = address.map(|address| address.to_canonical().to_string()).unwrap_or_default();
+        Self { address, is_believed: true, is_gateway: true }
+    }
+
+    /// Anybody.
+    pub(crate) fn stranger(address: IpAddr, trusted: &[Network]) -> Self {
+        let is_believed = trusted.iter().any(|network| network.contains(address));
+        Self { address: address.to_canonical().to_string(), is_believed, is_gateway: false }
+    }
+
+    /// Removes `X-Forwarded-*` where the peer is not trusted to set them.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        const PREFIX: &str = "x-forwarded-";
+        if self.is_believed || !headers.keys().any(|name| name.as_str().starts_with(PREFIX)) {
+            return;
+        }
         for name in [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PREFIX, X_FORWARDED_PROTO] {
             headers.remove(name);
         }
     }
-    let said = headers.get(X_FORWARDED_FOR).and_then(|value| value.to_str().ok());
-    let first = said.and_then(|list| list.split(',').next()).map(str::trim).filter(|a| !a.is_empty());
-    first.map(str::to_owned).or(address.map(|a| a.to_canonical().to_string())).unwrap_or_default()
+
+    /// The caller's address, from headers that were [stripped](Self::strip).
+    pub(crate) fn source<'a>(&'a self, headers: &'a HeaderMap) -> &'a str {
+        let said = headers.get(X_FORWARDED_FOR).and_then(|value| value.to_str().ok());
+        let first = said.and_then(|list| list.split(',').next()).map(str::trim);
+        first.filter(|address| !address.is_empty()).unwrap_or(&self.address)
+    }
 }
 
 #[cfg(test)]
@@ -85,10 +102,17 @@ mod tests {
     fn a_stranger_cannot_choose_the_source_address() {
         let mut headers = HeaderMap::new();
         headers.insert(X_FORWARDED_FOR, "1.2.3.4, 5.6.7.8".parse().expect("value"));
+        headers.insert(X_FORWARDED_PROTO, "https".parse().expect("value"));
         let trusted = [Network::parse("127.0.0.0/8").expect("network")];
-        assert_eq!(source(&mut headers.clone(), Peer::Address(ip("127.0.0.1")), &trusted), "1.2.3.4");
-        assert_eq!(source(&mut headers.clone(), Peer::Gateway(None), &[]), "1.2.3.4");
-        assert_eq!(source(&mut headers, Peer::Address(ip("9.9.9.9")), &trusted), "9.9.9.9");
-        assert!(!headers.contains_key(X_FORWARDED_FOR));
+        for (peer, source, left) in [
+            (Peer::stranger(ip("::ffff:127.0.0.1"), &trusted), "1.2.3.4", 2),
+            (Peer::gateway(None), "1.2.3.4", 2),
+            (Peer::stranger(ip("9.9.9.9"), &trusted), "9.9.9.9", 0),
+        ] {
+            let mut headers = headers.clone();
+            peer.strip(&mut headers);
+            assert_eq!((peer.source(&headers), headers.len()), (source, left), "{peer:?}");
+        }
+        assert_eq!(Peer::gateway(None).source(&HeaderMap::new()), "");
     }
 }

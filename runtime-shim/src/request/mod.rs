@@ -24,7 +24,7 @@ use hyper::http::request::Parts;
 use hyper::{Request, Response, Version};
 
 use self::answer::{Answer, Body, Refusal};
-pub(crate) use self::ascii::to_vec as ascii_json;
+pub(crate) use self::ascii::{push_number, to_vec as ascii_json};
 use self::event::Event;
 use self::forwarded::{Network, Peer};
 use self::slots::Slots;
@@ -49,14 +49,14 @@ pub(crate) struct Shim {
 
 /// The whole flow. Dropping the future (the caller has gone) tells the worker, and keeps the slot until the
 /// handler has finished.
-pub(crate) async fn handle(shim: Arc<Shim>, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn handle(shim: Arc<Shim>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
     shim.end.count();
     let count = shim.metrics.request();
     let (method, version) = (request.method().clone(), request.version());
     let traceparent = trace::of(request.headers());
     let path = shim.logs.wants(Level::Debug).then(|| request.uri().path().to_owned());
     let id = id::of(request.headers());
-    let result = flow(&shim, peer, id.clone(), request).await;
+    let result = flow(&shim, &peer, id.clone(), request).await;
     if let Some(line) = result.as_ref().err().and_then(Refusal::log_line) {
         shim.logs.of_request(Level::Warn, &id, &line);
     }
@@ -75,8 +75,8 @@ pub(crate) async fn handle(shim: Arc<Shim>, peer: Peer, request: Request<Incomin
 
 async fn flow(
     shim: &Arc<Shim>,
-    peer: Peer,
-    id: String,
+    peer: &Peer,
+    id: Arc<str>,
     request: Request<Incoming>,
 ) -> Result<Answer<Body>, Refusal> {
     let (mut head, body) = request.into_parts();
@@ -87,12 +87,13 @@ async fn flow(
     let claims = shim.guard.check(&mut head.headers, SystemTime::now())?;
     let body = limits::read(body, head.version, shim.limits.payload).await?;
     let slot = shim.metrics.waiting(shim.slots.take()).await?;
-    let source = forwarded::source(&mut head.headers, peer, &shim.trusted_proxies);
-    let event = Event::new(&head, id, source, claims, SystemTime::now());
+    peer.strip(&mut head.headers);
+    let source = peer.source(&head.headers);
+    let event = Event::new(&head, id, source, claims.as_ref(), SystemTime::now());
     shim.worker.call(Call { event, body, timeout: shim.limits.timeout }, slot).await
 }
 
 /// The deploy's question, answered without the worker and before the token check; the gateway alone may ask.
-fn is_probe(peer: Peer, head: &Parts) -> bool {
-    matches!(peer, Peer::Gateway(_)) && head.headers.contains_key(X_ZIPSHIP_PROBE)
+fn is_probe(peer: &Peer, head: &Parts) -> bool {
+    peer.is_gateway && head.headers.contains_key(X_ZIPSHIP_PROBE)
 }

@@ -28,8 +28,6 @@ use crate::request::{Shim, handle};
 const PATIENCE: Patience = Patience { idle: Duration::from_secs(75), head: Duration::from_secs(10) };
 /// Beyond the limit of our own 431, which is told with a reason, hyper's comes without one.
 const HEAD_SPARE: usize = 64 << 10;
-/// Most headers of one request.
-const MAX_HEADERS: usize = 1000;
 /// After an error of `accept` that the next attempt would meet too (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// At the end: for callers that have begun to connect.
@@ -82,7 +80,6 @@ fn builder(shim: &Shim, listen: Listen) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // Between two requests; within a head [`Guarded`] is stricter.
         .header_read_timeout(patience.map(|patience| patience.idle))
-        .max_headers(MAX_HEADERS)
         .max_buf_size(shim.limits.headers.saturating_add(HEAD_SPARE));
     let header_list = u32::try_from(shim.limits.headers + HEAD_SPARE).unwrap_or(u32::MAX);
     builder
@@ -105,9 +102,10 @@ fn connect(
     connections: &GracefulShutdown,
 ) {
     let peer = match (listen, address) {
-        (Listen::Port(_), Some(address)) => Peer::Address(address),
-        (_, address) => Peer::Gateway(address),
+        (Listen::Port(_), Some(address)) => Peer::stranger(address, &shim.trusted_proxies),
+        (_, address) => Peer::gateway(address),
     };
+    let peer = Arc::new(peer);
     let logs = shim.logs.clone();
     let refused = move |violation: Violation| {
         logs.platform(Level::Debug, &format!("a connection is refused: {violation}"));
@@ -115,8 +113,8 @@ fn connect(
     let stream = Guarded::new(stream, patience(listen), refused);
     let shim = shim.clone();
     let service = service_fn(move |request| {
-        let shim = shim.clone();
-        async move { Ok::<_, Infallible>(handle(shim, peer, request).await) }
+        let answer = handle(shim.clone(), peer.clone(), request);
+        async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     let watched = connections.watch(connection);

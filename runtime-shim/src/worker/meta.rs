@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use contract::instance::LogStream;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::Call;
 use super::pending::Reply;
 use super::stream::BrokenOff;
 use crate::request::answer::{Answer, Refusal};
+use crate::request::push_number;
 
 /// SPECIALISE's meta.
 #[derive(Debug, Serialize)]
@@ -38,14 +38,6 @@ pub(crate) struct Specialised {
     pub(crate) error: String,
     #[serde(default)]
     pub(crate) error_type: String,
-}
-
-/// REQUEST's meta.
-#[derive(Serialize)]
-struct RequestMeta<'a> {
-    event: &'a RawValue,
-    request_id: &'a str,
-    remaining_ms: u64,
 }
 
 /// ANSWER's meta.
@@ -89,13 +81,18 @@ struct LogMeta {
     stream: LogStream,
 }
 
+/// REQUEST: `event, request_id, remaining_ms`.
 pub(super) fn request(call: &Call) -> Bytes {
-    let json = String::from_utf8(call.event.without_body()).unwrap_or_default();
-    // The event was serialised a line above: it is JSON.
-    let Ok(event) = RawValue::from_string(json) else { return Bytes::new() };
-    let remaining_ms = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
-    let meta = RequestMeta { event: &event, request_id: &call.event.request_id, remaining_ms };
-    crate::request::ascii_json(&meta).into()
+    let mut json = Vec::with_capacity(call.event.room());
+    json.extend(br#"{"event":"#);
+    call.event.push_without_body(&mut json);
+    // An id has no character that JSON escapes.
+    json.extend(br#","request_id":""#);
+    json.extend(call.event.request_id.as_bytes());
+    json.extend(br#"","remaining_ms":"#);
+    push_number(&mut json, u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX));
+    json.push(b'}');
+    json.into()
 }
 
 /// ANSWER.

@@ -95,9 +95,13 @@ fn headers_over_the_limit_are_431() {
     assert_eq!(shim.call(Request::get("/").header("X-Long", &"x".repeat(2001))).status, 431);
     assert_eq!(shim.call(Request::get("/").header("X-Long", &"x".repeat(200_000))).status, 431);
     // Many small ones count too, each with its colon and line's end.
-    let many =
-        |count: usize| (0..count).fold(Request::get("/"), |r, at| r.header(&format!("X-{at:03}"), "y"));
-    assert_eq!((shim.call(many(170)).status, shim.call(many(200)).status), (200, 431));
+    let many = |count: usize| {
+        (0..count).fold(Request::get("/"), |r, at| r.header(&format!("X-{at:03}"), "a value of 20 bytes."))
+    };
+    assert_eq!((shim.call(many(60)).status, shim.call(many(75)).status), (200, 431));
+    // And there is a limit of their number, 100.
+    let shim = Setup::new(Language::Node, LENGTH).start();
+    assert_eq!((shim.call(many(99)).status, shim.call(many(100)).status), (200, 431));
 }
 
 #[test]

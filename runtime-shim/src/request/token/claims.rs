@@ -31,6 +31,10 @@ impl Claims {
         Self(RawValue::from_string(json).unwrap_or_default().into())
     }
 
+    pub(crate) fn json(&self) -> &str {
+        self.0.get()
+    }
+
     /// In bytes.
     pub(super) fn len(&self) -> usize {
         self.0.get().len()
