@@ -1,7 +1,9 @@
 //! `zipship`: the command line.
 
 mod commands;
+mod local;
 mod log;
+mod programs;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serves the functions of a directory on this machine and reloads them when their files change.
+    Dev(commands::dev::Dev),
+    /// Sends one request to a function, from a directory on this machine.
+    Invoke(commands::invoke::Invoke),
     /// Builds a function's image from its zip or directory, and pushes it.
     Build(commands::build::Build),
     /// Pushes an OCI image layout to a registry.
@@ -30,10 +36,20 @@ enum Command {
     /// The unprivileged part of `serve`, which starts it.
     #[command(hide = true)]
     Server(commands::serve::Serve),
+    /// What `dev` and `invoke` start, which becomes the shim.
+    #[command(hide = true)]
+    LocalShim(commands::local_shim::LocalShim),
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    let result = match arguments.command {
+        Command::Dev(dev) => commands::dev::run(&dev),
+        Command::Invoke(invoke) => commands::invoke::run(&invoke),
+        Command::LocalShim(shim) => commands::local_shim::run(&shim),
         Command::Build(build) => commands::build::run(&build),
         Command::Push(push) => commands::push::run(&push),
         Command::Inspect(inspect) => commands::inspect::run(&inspect),
@@ -45,8 +61,20 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<local::Usage>() { ExitCode::from(local::EXIT_USAGE) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Wrong arguments, or help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // Nobody may read it: then the exit code says it alone.
+    let _ = error.print();
+    let name = std::env::args().nth(1);
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if matches!(name.as_deref(), Some("dev" | "invoke")) => ExitCode::from(local::EXIT_USAGE),
+        _ => ExitCode::from(2),
     }
 }
 

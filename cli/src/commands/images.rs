@@ -47,10 +47,10 @@ struct Build {
     /// Folder with one recipe folder per runtime [default: ./images, or beside the executable].
     #[arg(long, value_name = "DIR")]
     recipes: Option<PathBuf>,
-    /// The static shim [default: zipship-shim beside the executable, or where cargo builds it].
+    /// The static shim [default: the one in this binary, where cargo builds it, or beside the executable].
     #[arg(long, value_name = "FILE")]
     shim: Option<PathBuf>,
-    /// Folder with the worker programs per language [default: ./runtime-shim/workers, or beside the executable].
+    /// Folder with the worker programs per language [default: those in this binary, ./runtime-shim/workers, or beside the executable].
     #[arg(long, value_name = "DIR")]
     workers: Option<PathBuf>,
     /// Print one JSON array instead of text.

@@ -1,8 +1,11 @@
 //! One file a sub-command.
 
 pub(crate) mod build;
+pub(crate) mod dev;
 pub(crate) mod images;
 pub(crate) mod inspect;
+pub(crate) mod invoke;
+pub(crate) mod local_shim;
 pub(crate) mod push;
 pub(crate) mod registry;
 pub(crate) mod serve;
