@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use contract::runtime::{Handler, Language};
+use contract::runtime::{Handler, HandlerError, Language};
 
 use super::usage;
 
@@ -44,6 +44,11 @@ impl Runtime {
 
     /// Reads the language from the files of a directory. The second value says which file told it.
     pub(crate) fn detect(directory: &Path, handler: Option<&str>) -> anyhow::Result<(Self, String)> {
+        if let Some(Err(HandlerError::Escapes(text))) =
+            handler.map(|text| Handler::parse(Language::Node, text))
+        {
+            return usage(HandlerError::Escapes(text).to_string());
+        }
         let found = match by_handler(directory, handler) {
             found if !found.is_empty() => found,
             _ => by_manifest(directory),

@@ -1,0 +1,9 @@
+//! The command line as users have it: the real binary, the real shim, real node, python and go.
+
+mod dev;
+mod endings;
+mod golang;
+mod harness;
+mod invoke;
+mod reload;
+mod several;
