@@ -21,7 +21,7 @@ struct Running {
 }
 
 fn running() -> Running {
-    let signal = tempfile::tempdir().unwrap();
+    let signal = tempfile::tempdir().expect("a folder");
     let go = signal.path().join("go");
     let dev = Project::new(&[("handler.js", HANDLER)]).dev(&["--env", &format!("GO={}", go.display())]);
     Running { dev, go, _signal: signal }
