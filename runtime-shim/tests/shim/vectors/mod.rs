@@ -58,10 +58,15 @@ fn next(groups: &Mutex<VecDeque<Group>>) -> Option<Group> {
     groups.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-/// What is otherwise in a group. A panic of the harness is told with the group's name.
+/// What is otherwise in a group.
 fn all_of(group: Group) -> Vec<String> {
     let name = group.to_string();
-    catch_unwind(AssertUnwindSafe(|| run::group(group))).unwrap_or_else(|panic| {
+    guarded(&name, || run::group(group))
+}
+
+/// A panic of the harness is told with the name of what was run.
+fn guarded(name: &str, run: impl FnOnce() -> Vec<String>) -> Vec<String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         vec![format!("{name}: {}", text.unwrap_or_default())]

@@ -28,7 +28,7 @@ pub(super) fn group(group: Group) -> Vec<String> {
     let begun = start.unwrap_or(Start { ready: Some(true), ..Start::default() });
     let mut failures = named(&group.pairs[0], ready(&begun, &shim));
     for pair in &group.pairs {
-        failures.extend(named(pair, case(pair, &shim)));
+        failures.extend(named(pair, super::guarded("it stopped", || case(pair, &shim))));
     }
     failures
 }
