@@ -119,11 +119,8 @@ impl Refusal {
 }
 
 /// Writes the response. HEAD, 204 and 304 carry no body.
-pub(crate) fn respond(method: &Method, result: Result<Answer<Body>, Refusal>) -> Response<Body> {
-    let mut response = match result.and_then(carry) {
-        Ok(response) => response,
-        Err(refusal) => refuse(&refusal),
-    };
+pub(crate) fn respond(method: &Method, result: Result<Response<Body>, Refusal>) -> Response<Body> {
+    let mut response = result.unwrap_or_else(|refusal| refuse(&refusal));
     let headers = response.headers_mut();
     cors(headers, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     cors(headers, ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type");
@@ -152,7 +149,8 @@ fn bodiless(method: &Method, response: Response<Body>) -> Response<Body> {
     Response::from_parts(head, Body::whole(Bytes::new()))
 }
 
-fn carry(answer: Answer<Body>) -> Result<Response<Body>, Refusal> {
+/// The handler's answer as it would go out, or why HTTP cannot carry it.
+pub(crate) fn carry(answer: Answer<Body>) -> Result<Response<Body>, Refusal> {
     let status = u16::try_from(answer.status).ok().filter(|status| (200..=599).contains(status));
     let status = status.and_then(|status| StatusCode::from_u16(status).ok()).ok_or_else(|| {
         Refusal::malformed(format!("the handler's statusCode is {}; it must be 200 to 599", answer.status))
@@ -237,7 +235,7 @@ mod tests {
             answer(200, &[("x y", "a")], ""),
             answer(200, &[("x", "\u{20ac}")], ""),
         ] {
-            let response = respond(&Method::GET, Ok(bad.clone().into()));
+            let response = respond(&Method::GET, carry(bad.clone().into()));
             assert_eq!(response.status(), 502, "{bad:?}");
             assert_eq!(response.headers()[X_ZIPSHIP_ERROR], "Runtime.MalformedAnswer");
         }
@@ -255,7 +253,7 @@ mod tests {
             ("X-Kept", "é"),
             ("Access-Control-Allow-Origin", "https://a"),
         ];
-        let response = respond(&Method::GET, Ok(answer(200, &given, "body").into()));
+        let response = respond(&Method::GET, carry(answer(200, &given, "body").into()));
         let mut kept: Vec<_> = response.headers().iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
         // Removing headers moves others: only the set is promised.
         kept.sort_unstable();
@@ -271,13 +269,13 @@ mod tests {
 
     #[test]
     fn head_204_and_304_carry_no_body() {
-        let head = respond(&Method::HEAD, Ok(answer(200, &[], "four").into()));
+        let head = respond(&Method::HEAD, carry(answer(200, &[], "four").into()));
         assert_eq!(
             (head.body().size_hint().exact(), head.headers()[CONTENT_LENGTH].as_bytes()),
             (Some(0), &b"4"[..])
         );
         for status in [204, 304] {
-            let response = respond(&Method::GET, Ok(answer(status, &[], "four").into()));
+            let response = respond(&Method::GET, carry(answer(status, &[], "four").into()));
             assert_eq!(response.body().size_hint().exact(), Some(0));
             assert!(!response.headers().contains_key(CONTENT_LENGTH));
         }

@@ -56,7 +56,7 @@ pub(crate) async fn handle(shim: Arc<Shim>, peer: Arc<Peer>, request: Request<In
     let traceparent = trace::of(request.headers());
     let path = shim.logs.wants(Level::Debug).then(|| request.uri().path().to_owned());
     let id = id::of(request.headers());
-    let result = flow(&shim, &peer, id.clone(), request).await;
+    let result = flow(&shim, &peer, id.clone(), request).await.and_then(answer::carry);
     if let Some(line) = result.as_ref().err().and_then(Refusal::log_line) {
         shim.logs.of_request(Level::Warn, &id, &line);
     }

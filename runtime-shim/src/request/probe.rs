@@ -4,13 +4,13 @@ use hyper::Method;
 use hyper::body::Body as _;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 
-use super::answer::{Answer, Refusal, respond};
+use super::answer::{Answer, Refusal, carry, respond};
 
 /// # Panics
 /// When the response to such an answer says what HTTP cannot carry, or what is the connection's to say.
 pub(crate) fn run(result: &Result<Answer, Refusal>) {
     for method in [Method::GET, Method::HEAD] {
-        let response = respond(&method, result.clone().map(Into::into));
+        let response = respond(&method, result.clone().map(Into::into).and_then(carry));
         let status = response.status().as_u16();
         assert!((200..=599).contains(&status), "status {status}");
         let headers = response.headers();
