@@ -33,7 +33,10 @@ function Invocation(id, meta) {
 }
 
 Invocation.prototype.finish = function (error, value) {
-  if (this.done) return this.log('the handler completed ' + this.requestId + ' more than once');
+  if (this.done) {
+    if (error !== undefined && error !== null) this.log(failure.stackOf(error));
+    return this.log('the handler completed ' + this.requestId + ' more than once');
+  }
   this.done = true;
   if (running.get(this.id) !== this) return;
   if (error !== undefined && error !== null) return this.fail(error);
