@@ -151,7 +151,7 @@ fn python_313_runs_with_all_its_modules() {
 fn python_27_runs_with_all_its_modules() {
     let root = built_twice("python", 18);
     // The crate that unpacks here turns the time 0 into 1; what unpacks images keeps it.
-    let touch = ["-name", "*.py", "-exec", "touch", "-d", "@0", "{}", "+"];
+    let touch = ["-type", "f", "-name", "*.py", "-exec", "touch", "-d", "@0", "{}", "+"];
     assert!(Command::new("find").arg(root.path()).args(touch).status().unwrap().success());
     let script = r"
 import ssl, json, sqlite3, bz2, ctypes, hashlib, os, pwd, locale, importlib, uuid, curses, readline, decimal, socket

@@ -64,7 +64,7 @@ class Lines(object):
 
     def write(self, data):
         number = request()
-        if number not in self.held or not self.channel.is_ours:
+        if number not in self.held or self.channel.is_inherited():
             return self.write_plainly(data)
         with self.lock:
             data = self.begun.pop(number, b"") + data
