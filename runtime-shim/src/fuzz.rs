@@ -39,7 +39,7 @@ pub fn answer(bytes: &[u8]) {
 /// # Panics
 /// When a response says what HTTP cannot carry.
 pub fn envelope(bytes: &[u8]) {
-    request::probe::run(&golang::envelope::answer(bytes));
+    request::probe::run(&golang::envelope::answer(&bytes::Bytes::copy_from_slice(bytes)));
 }
 
 /// The framing of HTTP/1 connections, over what a caller may send.

@@ -3,57 +3,52 @@
 
 mod detect;
 pub(crate) mod envelope;
+mod exposed;
 mod http;
 mod lambda;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use self::detect::Form;
 pub(crate) use self::http::HttpForm;
 pub(crate) use self::lambda::LambdaApi;
-use crate::init::logs::Logs;
-use crate::worker::process::died_early;
+use crate::init::logs::{Level, Logs};
+use crate::worker::process::START_LIMIT;
 use crate::worker::{Launcher, Link, Running, StartFailure};
 
 /// Invocations at once over the HTTP form.
 const HTTP_CONCURRENCY: u32 = 100;
-/// The Runtime API gives a process one invocation at a time.
+/// A program that speaks the Runtime API need not be made for more than one invocation at a time.
 const LAMBDA_CONCURRENCY: u32 = 1;
 
 /// Starts the program with both interfaces offered, and finds out which one it takes.
 pub(crate) async fn start(launcher: &Launcher, logs: &Logs) -> Result<Running, StartFailure> {
-    let (api, address) = LambdaApi::serve()
-        .await
-        .map_err(|error| StartFailure::died(format!("no port on loopback for the Runtime API: {error}")))?;
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, launcher.upstream_port));
-    let child = launcher.spawn(logs, &environment(launcher, address), None)?;
+    detect::is_free(upstream).await?;
+    let most = launcher.max_concurrency.unwrap_or(LAMBDA_CONCURRENCY);
+    let api = LambdaApi::new(launcher.clone(), logs.clone(), most);
+    let first = api.spawn().await?;
     // Cancellation: whichever comes first decides.
-    let link = tokio::select! {
-        failed = detect::first_use(&api, upstream) => failed,
-        exit = child.exited() => Err(died_early(exit, logs)),
+    let form = tokio::select! {
+        form = detect::first_use(&first.desk, upstream, START_LIMIT) => form,
+        exit = first.child.exited() => Err(detect::ended_early(exit, upstream)),
     };
-    match link {
-        Ok(detect::Form::Lambda) => Ok(Running::new(Link::Lambda(api), LAMBDA_CONCURRENCY, child)),
-        Ok(detect::Form::Http) => {
-            let form = HttpForm::new(upstream, launcher.function.clone());
+    match form {
+        Ok(Form::Lambda) => {
+            api.employ(first);
+            Ok(Running::new(Link::Lambda(api.clone()), most, api.crew()))
+        }
+        Ok(Form::Http) => {
+            if let Some(warning) = exposed::warning(launcher.upstream_port) {
+                logs.platform(Level::Warn, &warning);
+            }
+            let form = HttpForm::new(upstream, &launcher.function);
             let max_concurrency = launcher.max_concurrency.unwrap_or(HTTP_CONCURRENCY);
-            Ok(Running::new(Link::Http(form), max_concurrency, child))
+            Ok(Running::new(Link::Http(form), max_concurrency, first.child))
         }
         Err(failure) => {
-            child.kill();
+            first.child.kill();
             Err(failure)
         }
     }
-}
-
-fn environment(launcher: &Launcher, api: SocketAddr) -> [(&'static str, String); 7] {
-    let function = &launcher.function;
-    [
-        ("AWS_LAMBDA_RUNTIME_API", api.to_string()),
-        ("AWS_LAMBDA_FUNCTION_NAME", function.name.clone()),
-        ("AWS_LAMBDA_FUNCTION_VERSION", function.version.clone()),
-        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_mb.to_string()),
-        ("_HANDLER", function.handler.clone()),
-        ("LAMBDA_TASK_ROOT", launcher.code_directory.to_string_lossy().into_owned()),
-        ("SCW_UPSTREAM_PORT", launcher.upstream_port.to_string()),
-    ]
 }

@@ -68,18 +68,18 @@ impl Reaper {
     pub(crate) fn adopt(&self, pid: Pid) -> Child {
         let (sender, exit) = watch::channel(None);
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, sender);
-        Child { pid, exit }
+        Child::of(pid, exit)
     }
 
     fn children(&self) -> Vec<Child> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.iter().map(|(pid, sender)| Child { pid: *pid, exit: sender.subscribe() }).collect()
+        waiting.iter().map(|(pid, sender)| Child::of(*pid, sender.subscribe())).collect()
     }
 
     /// Sends a signal to the group of every child that was adopted and lives.
     pub(crate) fn signal_all(&self, signal: Signal) {
         for child in self.children() {
-            child.signal_group(signal);
+            child.signal_groups(signal);
         }
     }
 
@@ -113,14 +113,50 @@ fn collect(waiting: &Waiting) {
     }
 }
 
-/// A process of ours, and its group.
+/// A process of ours, and its group; or several that end as one.
 #[derive(Clone)]
 pub(crate) struct Child {
-    pid: Pid,
+    groups: Arc<Mutex<Groups>>,
     exit: watch::Receiver<Option<Exit>>,
 }
 
+#[derive(Default)]
+struct Groups {
+    leaders: Vec<Pid>,
+    /// Whoever joins after this is killed, too.
+    is_killed: bool,
+}
+
 impl Child {
+    fn of(pid: Pid, exit: watch::Receiver<Option<Exit>>) -> Self {
+        Self { groups: Arc::new(Mutex::new(Groups { leaders: vec![pid], is_killed: false })), exit }
+    }
+
+    /// Nobody yet; it has ended when `exit` says so.
+    pub(crate) fn crew(exit: watch::Receiver<Option<Exit>>) -> Self {
+        Self { groups: Arc::default(), exit }
+    }
+
+    fn groups(&self) -> std::sync::MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a process into a crew.
+    pub(crate) fn join(&self, member: &Self) {
+        let leaders = member.groups().leaders.clone();
+        let mut groups = self.groups();
+        groups.leaders.extend(leaders);
+        if groups.is_killed {
+            member.kill();
+        }
+    }
+
+    /// A member has ended: its number may become somebody else's.
+    pub(crate) fn leave(&self, member: &Self) {
+        let gone = member.groups().leaders.clone();
+        self.groups().leaders.retain(|leader| !gone.contains(leader));
+    }
+
     pub(crate) async fn exited(&self) -> Exit {
         let mut exit = self.exit.clone();
         match exit.wait_for(Option::is_some).await.as_deref() {
@@ -130,23 +166,27 @@ impl Child {
         }
     }
 
+    /// The process; of a crew the first. 0 when all are gone.
     pub(crate) fn pid(&self) -> u32 {
-        self.pid.as_raw_nonzero().get().unsigned_abs()
+        self.groups().leaders.first().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs())
     }
 
     /// Asks the whole group to end.
     pub(crate) fn terminate(&self) {
-        self.signal_group(Signal::TERM);
+        self.signal_groups(Signal::TERM);
     }
 
     /// Kills the whole group, also when its leader is gone: what it forked goes with it. A group's number is
     /// not given to another process while a member lives, and we are the reaper of the leader.
     pub(crate) fn kill(&self) {
-        self.signal_group(Signal::KILL);
+        self.groups().is_killed = true;
+        self.signal_groups(Signal::KILL);
     }
 
-    fn signal_group(&self, signal: Signal) {
-        // ESRCH: all gone already.
-        let _ = kill_process_group(self.pid, signal);
+    fn signal_groups(&self, signal: Signal) {
+        for leader in &self.groups().leaders {
+            // ESRCH: all gone already.
+            let _ = kill_process_group(*leader, signal);
+        }
     }
 }

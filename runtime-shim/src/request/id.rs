@@ -26,7 +26,7 @@ pub(crate) fn of(headers: &HeaderMap) -> Arc<str> {
     said.filter(|id| is_request_id(id)).map_or_else(new, Arc::from)
 }
 
-fn new() -> Arc<str> {
+pub(crate) fn new() -> Arc<str> {
     let mut bytes = RANDOM.with_borrow_mut(Random::next);
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;

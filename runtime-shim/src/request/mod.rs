@@ -7,12 +7,12 @@ pub(crate) mod clock;
 mod decode;
 pub(crate) mod event;
 pub(crate) mod forwarded;
-mod id;
+pub(crate) mod id;
 mod limits;
 pub(crate) mod probe;
 pub(crate) mod slots;
 pub(crate) mod token;
-mod trace;
+pub(crate) mod trace;
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -19,6 +19,18 @@ pub(crate) fn answer(traceparent: Option<HeaderValue>, headers: &mut HeaderMap) 
     }
 }
 
+/// The same trace in the words of AWS X-Ray, as Lambda's libraries read it.
+pub(crate) fn xray(traceparent: &HeaderValue) -> Option<String> {
+    let parts: Vec<&str> = traceparent.to_str().ok()?.split('-').collect();
+    let [_, trace, span, flags, ..] = *parts.as_slice() else { return None };
+    if !is_traceparent(traceparent.as_bytes()) {
+        return None;
+    }
+    let (seconds, rest) = trace.split_at(8);
+    let is_sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+    Some(format!("Root=1-{seconds}-{rest};Parent={span};Sampled={}", u8::from(is_sampled)))
+}
+
 fn is_traceparent(value: &[u8]) -> bool {
     let parts: Vec<&[u8]> = value.split(|byte| *byte == b'-').collect();
     let [version, trace, span, flags, rest @ ..] = &*parts else { return false };
@@ -39,6 +51,15 @@ fn is_traceparent(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn x_ray_has_its_own_form() {
+        let xray = |text| xray(&HeaderValue::from_static(text));
+        let got = xray("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        let expected = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1";
+        assert_eq!(got.as_deref(), Some(expected));
+        assert_eq!(xray("nonsense"), None);
+    }
 
     #[test]
     fn only_what_the_standard_calls_a_traceparent() {

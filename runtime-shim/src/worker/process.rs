@@ -13,8 +13,8 @@ use super::pending::Outcome;
 use super::{Call, Channel, Ending, Specialise, SpecialiseFunction};
 use crate::config::Function;
 use crate::golang::{self, HttpForm, LambdaApi};
-use crate::init::logs::{Level, Logs};
-use crate::init::reap::{Child, Exit, Reaper};
+use crate::init::logs::Logs;
+use crate::init::reap::{Child, Reaper};
 use crate::init::spawn::{Command, spawn};
 use crate::request::answer::Refusal;
 
@@ -44,8 +44,7 @@ impl Link {
     pub(crate) fn cancel(&self, ticket: u32, why: Ending) {
         match self {
             Self::Frames(channel) => channel.cancel(ticket, why),
-            // One process, one invocation, and no word for "stop" in that interface.
-            Self::Lambda(_) => {}
+            Self::Lambda(api) => api.cancel(ticket, why),
             Self::Http(form) => form.cancel(ticket, why),
         }
     }
@@ -188,6 +187,7 @@ impl StartFailure {
 }
 
 /// What it takes to start the worker, again and again.
+#[derive(Clone)]
 pub(crate) struct Launcher {
     pub(crate) language: Language,
     pub(crate) command: Vec<String>,
@@ -274,11 +274,4 @@ impl Launcher {
             }
         }
     }
-}
-
-/// Says how a process ended before it served.
-pub(crate) fn died_early(exit: Exit, logs: &Logs) -> StartFailure {
-    let message = format!("the handler {exit} before it served");
-    logs.platform(Level::Error, &message);
-    StartFailure::died(message)
 }

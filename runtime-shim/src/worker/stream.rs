@@ -136,7 +136,6 @@ impl Writer {
     /// Takes bytes in, and waits for the caller where there is no room. For sources that know no credit.
     ///
     /// Dropping the future may leave the bytes half taken in: the stream is then to be broken off.
-    #[allow(dead_code, reason = "for the Runtime API's streamed responses")]
     pub(crate) async fn send(&self, mut bytes: Bytes) {
         while !bytes.is_empty() {
             let room = self.0.room.notified();

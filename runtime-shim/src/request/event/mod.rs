@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use hyper::Version;
-use hyper::header::USER_AGENT;
+use hyper::header::{HeaderValue, USER_AGENT};
 use hyper::http::request::Parts;
 
 pub(crate) use self::headers::HopByHop;
@@ -26,6 +26,7 @@ const USUAL: usize = 2 << 10;
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) request_id: Arc<str>,
+    pub(crate) traceparent: Option<HeaderValue>,
     /// The event without the values of `body` and `isBase64Encoded`.
     json: Vec<u8>,
     /// Where those belong.
@@ -59,7 +60,7 @@ impl Event {
         let gap = json.len();
         let context = Context { head, method, raw_path, request_id: &request_id, source_ip, authorizer, now };
         context.push(&mut json);
-        Self { request_id, json, gap }
+        Self { request_id, traceparent: super::trace::of(&head.headers), json, gap }
     }
 
     /// Appends the event with an empty body, which the worker replaces with the bytes of the frame.

@@ -20,6 +20,10 @@ pub(crate) enum Language {
     GoHttp,
     /// A program with `aws-lambda-go`.
     GoLambda,
+    /// The same with a version of it that takes one invocation at a time, whatever it is asked for.
+    GoLambdaOfOne,
+    /// A program of another language that speaks the Runtime API: Rust's, with `lambda_http`.
+    LambdaHttp,
 }
 
 /// The line of [`Language::Node`].
@@ -61,7 +65,7 @@ impl Language {
         match self {
             Self::Node | Self::NodeLine(_) => "node",
             Self::Python | Self::PythonLine(_) => "python",
-            Self::GoHttp | Self::GoLambda => "golang",
+            Self::GoHttp | Self::GoLambda | Self::GoLambdaOfOne | Self::LambdaHttp => "golang",
         }
     }
 
@@ -102,7 +106,7 @@ impl Language {
             }
             Self::Python => installed("python311").join("bin/python"),
             Self::PythonLine(runtime) => installed(runtime).join("bin/python"),
-            Self::GoHttp | Self::GoLambda => panic!("Go programs have no interpreter"),
+            _ => panic!("a compiled program has no interpreter"),
         }
     }
 
@@ -121,13 +125,17 @@ impl Language {
         }
     }
 
-    /// The compiled Go program.
+    /// The compiled program.
     pub(crate) fn program(self) -> &'static PathBuf {
         static HTTP: OnceLock<PathBuf> = OnceLock::new();
         static LAMBDA: OnceLock<PathBuf> = OnceLock::new();
+        static OF_ONE: OnceLock<PathBuf> = OnceLock::new();
+        static LAMBDA_HTTP: OnceLock<PathBuf> = OnceLock::new();
         match self {
-            Self::GoLambda => LAMBDA.get_or_init(|| compile("lambda")),
-            _ => HTTP.get_or_init(|| compile("http")),
+            Self::GoLambda => LAMBDA.get_or_init(|| compile("lambda", "go.mod")),
+            Self::GoLambdaOfOne => OF_ONE.get_or_init(|| compile("lambda", "old.mod")),
+            Self::LambdaHttp => LAMBDA_HTTP.get_or_init(compile_lambda_http),
+            _ => HTTP.get_or_init(|| compile("http", "go.mod")),
         }
     }
 }
@@ -139,13 +147,33 @@ fn installed(runtime: &str) -> PathBuf {
     folder
 }
 
-fn compile(name: &str) -> PathBuf {
-    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("go-{name}"));
-    let mut go = Command::new("go");
-    go.args(["build", "-trimpath", "-o"]).arg(&program).arg(".");
-    go.env("CGO_ENABLED", "0");
-    go.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/golang").to_owned() + "/" + name);
-    let built = output(&mut go);
+fn source(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/golang")).join(name)
+}
+
+/// The toolchain that the builder has.
+pub(crate) fn go() -> Command {
+    let mut go = Command::new(super::setting("ZIPSHIP_GO_ROOT").join("bin/go"));
+    go.env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env_remove("GOROOT");
+    go
+}
+
+/// A Go program.
+fn compile(name: &str, modules: &str) -> PathBuf {
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("go-{name}-{modules}"));
+    let mut go = go();
+    go.args(["build", "-trimpath", "-modfile", modules, "-o"]).arg(&program).arg(".");
+    let built = output(go.current_dir(source(name)));
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     program
+}
+
+/// A cargo project of its own: compiled as its lock file says, once.
+fn compile_lambda_http() -> PathBuf {
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("lambda-http");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--target-dir"]).arg(&target);
+    let built = output(cargo.current_dir(source("lambda-http")));
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    target.join("debug/lambda-http-handler")
 }

@@ -18,7 +18,7 @@ use rustix::io::FdFlags;
 use tempfile::TempDir;
 
 use self::http::{Request, Response};
-pub(crate) use self::languages::Language;
+pub(crate) use self::languages::{Language, go};
 use self::logs::LogReader;
 
 /// How long anything may take before a test fails.

@@ -1,7 +1,6 @@
 //! A group is run: one shim, its cases in order, what came compared with what was expected.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -12,7 +11,7 @@ use super::matching::{difference, mutations};
 use super::source::{self, Body};
 use super::token::Made;
 use crate::harness::http::{Connection, Response};
-use crate::harness::{Language, Setup, Shim, free_port, output};
+use crate::harness::{Language, Setup, Shim, free_port, go, output};
 
 /// What is otherwise, one line each.
 pub(super) fn group(group: Group) -> Vec<String> {
@@ -69,8 +68,8 @@ fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("go-vectors");
-        let mut go = Command::new("go");
-        go.args(["build", "-trimpath", "-o"]).arg(&program).arg(".").env("CGO_ENABLED", "0");
+        let mut go = go();
+        go.args(["build", "-trimpath", "-o"]).arg(&program).arg(".");
         let built = output(go.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/shim/golang/vectors")));
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         program
