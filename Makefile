@@ -1,5 +1,5 @@
 # Thin: each target is one or two scripts. `make demo` is the place to start.
-.PHONY: demo build check test bench
+.PHONY: demo build check test bench fuzz
 
 demo:
 	@scripts/setup demo
@@ -21,3 +21,8 @@ bench:
 	@scripts/setup bench
 	@scripts/build
 	@scripts/bench $(if $(only),only=$(only))
+
+# make fuzz seconds=600 target=token
+fuzz:
+	@scripts/setup fuzz
+	@scripts/fuzz $(if $(seconds),seconds=$(seconds)) $(if $(target),target=$(target)) $(if $(keep),keep=$(keep))

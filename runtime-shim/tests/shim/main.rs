@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod connection;
+mod corpus;
 mod descriptors;
 mod drain;
 mod endurance;
