@@ -4,11 +4,12 @@
 //! `tags` or `referrers` → [`store`]. A blob is visible in a repository only when it was uploaded or mounted there, so
 //! that tenants share bytes on disk but cannot read each other's.
 //!
-//! Not there yet: deleting content that no repository links any more, and mounts without `from`.
+//! [`collect`] removes what nobody can reach. Not there yet: mounts without `from`.
 #![forbid(unsafe_code)]
 
 mod authorize;
 mod blobs;
+mod collect;
 mod error;
 mod manifests;
 mod range;
@@ -21,6 +22,7 @@ mod uploads;
 use std::sync::Arc;
 
 pub use authorize::{Action, Authorize, Denied};
+pub use collect::{Collected, collect};
 pub use route::router;
 use store::{Disk, Sessions};
 

@@ -147,6 +147,12 @@ fn parts(stated: Option<String>, bytes: &[u8]) -> Result<(String, Parts), Refusa
     Ok((media_type, Parts { subject, ..parts }))
 }
 
+/// All that a stored manifest names; `None` when it cannot be read.
+pub(crate) fn names(media_type: &str, bytes: &[u8]) -> Option<Vec<Digest>> {
+    let (_, parts) = parts(Some(media_type.to_owned()), bytes).ok()?;
+    Some(parts.blobs.into_iter().chain(parts.manifests).collect())
+}
+
 /// The first of these that the repository does not have.
 fn missing(store: &Disk, repository: &str, parts: &Parts) -> std::io::Result<Option<Digest>> {
     for digest in &parts.blobs {

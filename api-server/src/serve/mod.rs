@@ -1,6 +1,7 @@
 //! The server process: everything behind the one listener. [`run`] is its life.
 
 mod bases;
+mod collector;
 mod listener;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -115,6 +116,7 @@ pub async fn run(
     bases::publish(&bases, &state.registry_client()?, &own).await.map_err(failed("the base images"))?;
     removal::resume(&api).await.map_err(failed("what was being deleted"))?;
     let deploys = tokio::spawn(deployer.run());
+    let collector = tokio::spawn(collector::run(state.blobs.clone()));
     announce(Announcement { address: config.listen, first, runtimes: bases.keys().cloned().collect() });
 
     stop.await;
@@ -122,6 +124,7 @@ pub async fn run(
     // First of all, and with all that is under way: a deploy that is cut off here is claimed again at the next
     // start, while one that saw its instance go would end in error.
     deploys.abort();
+    collector.abort();
     let _ = deploys.await;
     let (_, left) = tokio::join!(listening.stop(SHUTDOWN), gateway.shutdown(SHUTDOWN));
     if let Err(left) = left {

@@ -4,13 +4,19 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use oci::Digest;
 use oci::digest::Algorithm;
 use oci::reference::{is_repository, is_tag};
 
-const BLOBS: &str = "_blobs";
-const MANIFESTS: &str = "_manifests";
+use super::collection::Guard;
+
+/// A link that was found within this time is not marked as found again.
+const FRESH: Duration = Duration::from_millis(100);
+
+pub(super) const BLOBS: &str = "_blobs";
+pub(super) const MANIFESTS: &str = "_manifests";
 const TAGS: &str = "_tags";
 const REFERRERS: &str = "_referrers";
 
@@ -18,6 +24,7 @@ const REFERRERS: &str = "_referrers";
 #[derive(Debug, Clone)]
 pub struct Disk {
     root: Arc<Path>,
+    pub(super) guard: Arc<Guard>,
 }
 
 impl Disk {
@@ -35,7 +42,7 @@ impl Disk {
             fs::create_dir_all(root.join("blobs").join(algorithm.name()))?;
         }
         fs::create_dir_all(root.join("repositories"))?;
-        Ok(Self { root: root.into() })
+        Ok(Self { root: root.into(), guard: Arc::default() })
     }
 
     /// Opens content by its digest, whatever repository has it. For the server itself.
@@ -64,6 +71,7 @@ impl Disk {
 
     /// Opens a blob that is visible in a repository, and its size in bytes.
     pub(crate) fn open_linked(&self, repository: &str, digest: &Digest) -> io::Result<Option<(File, u64)>> {
+        // Touched here, so that the content outlives the next line.
         if !self.is_linked(repository, digest)? {
             return Ok(None);
         }
@@ -73,7 +81,14 @@ impl Disk {
     }
 
     pub(crate) fn is_linked(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
-        self.repository(repository)?.join(BLOBS).join(digest.hex()).try_exists()
+        let _kept = self.guard.touch(digest);
+        let link = self.repository(repository)?.join(BLOBS).join(digest.hex());
+        let Some(about) = found(fs::metadata(&link))? else { return Ok(false) };
+        // Whoever is told that a blob is there may name it next: for the collector it is young again.
+        if about.modified()?.elapsed().is_ok_and(|age| age > FRESH) {
+            File::options().write(true).open(&link)?.set_modified(SystemTime::now())?;
+        }
+        Ok(true)
     }
 
     pub(crate) fn has_manifest(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
@@ -82,6 +97,12 @@ impl Disk {
 
     /// Makes a blob of the store visible in a repository.
     pub(crate) fn link(&self, repository: &str, digest: &Digest) -> io::Result<()> {
+        let _kept = self.guard.touch(digest);
+        self.make_link(repository, digest)
+    }
+
+    /// With the digest touched: a lock that is held is not taken again.
+    fn make_link(&self, repository: &str, digest: &Digest) -> io::Result<()> {
         let dir = self.repository(repository)?.join(BLOBS);
         fs::create_dir_all(&dir)?;
         File::create(dir.join(digest.hex())).map(drop)
@@ -95,8 +116,9 @@ impl Disk {
 
     /// Gives a complete file its place as content, and makes it visible in a repository.
     pub(crate) fn adopt(&self, file: &Path, repository: &str, digest: &Digest) -> io::Result<()> {
+        let _kept = self.guard.touch(digest);
         fs::rename(file, self.content(digest))?;
-        self.link(repository, digest)
+        self.make_link(repository, digest)
     }
 
     /// Stores a manifest under its digest, and points a tag to it when there is one.
@@ -108,6 +130,7 @@ impl Disk {
         media_type: &str,
         digest: &Digest,
     ) -> io::Result<()> {
+        let _kept = self.guard.touch(digest);
         let dir = self.repository(repository)?;
         let content = self.content(digest);
         if !content.try_exists()? {
@@ -169,6 +192,11 @@ impl Disk {
         Ok(tags)
     }
 
+    /// The directory below which repositories lie, and the one of an algorithm's content.
+    pub(super) fn places(&self, algorithm: Algorithm) -> (PathBuf, PathBuf) {
+        (self.root.join("repositories"), self.root.join("blobs").join(algorithm.name()))
+    }
+
     /// Where an upload's bytes are kept.
     pub(crate) fn upload_path(&self, id: uuid::Uuid) -> PathBuf {
         self.root.join("uploads").join(id.to_string())
@@ -180,12 +208,12 @@ impl Disk {
         Digest::parse(&text).map(Some).map_err(io::Error::other)
     }
 
-    fn content(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn content(&self, digest: &Digest) -> PathBuf {
         self.root.join("blobs").join(digest.algorithm().name()).join(digest.hex())
     }
 
     /// A repository's directory. Names are checked here too, so that no caller can leave the store.
-    fn repository(&self, name: &str) -> io::Result<PathBuf> {
+    pub(super) fn repository(&self, name: &str) -> io::Result<PathBuf> {
         Ok(self.root.join("repositories").join(checked(is_repository(name), name)?))
     }
 
@@ -214,14 +242,14 @@ fn checked(valid: bool, name: &str) -> io::Result<&str> {
 }
 
 /// The digest of a link's name: the number of its digits tells the algorithm.
-fn named(hex: &str) -> io::Result<Digest> {
+pub(super) fn named(hex: &str) -> io::Result<Digest> {
     let fits = |known: &&Algorithm| known.digits() == hex.len();
     let algorithm = Algorithm::ALL.iter().find(fits).copied().unwrap_or_default();
     Digest::parse(&format!("{}:{hex}", algorithm.name())).map_err(io::Error::other)
 }
 
 /// `None` for what does not exist.
-fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -14,6 +14,7 @@
 //! points to: content, then links, then manifests, then tags. A process may be killed at any point.
 //! Nothing is flushed to the disk explicitly: after a loss of power the newest content may be missing.
 
+mod collection;
 mod disk;
 mod sessions;
 mod upload;

@@ -2,6 +2,7 @@
 // A failed unwrap is a failed test, in what the tests share too.
 #![allow(clippy::unwrap_used)]
 
+mod collecting;
 mod conformance;
 mod harness;
 mod manifests;
