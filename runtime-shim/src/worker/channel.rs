@@ -1,7 +1,7 @@
 //! The channel to a node or python worker: one socket, frames both ways, requests multiplexed by id.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
@@ -24,6 +24,8 @@ pub(crate) struct Channel {
     closed: watch::Sender<bool>,
     /// Rung when the worker has said that it is no longer sound.
     unsound: Notify,
+    /// Whether the last byte that was written was that of a request.
+    pub(super) ends_with_request: AtomicBool,
     /// The number of the last ping.
     pings: AtomicU32,
     pongs: watch::Sender<u32>,
@@ -42,6 +44,7 @@ impl Channel {
             pending: if logs.are_records() { Pending::with_ids() } else { Pending::default() },
             closed: watch::Sender::new(false),
             unsound: Notify::new(),
+            ends_with_request: AtomicBool::new(false),
             pings: AtomicU32::new(0),
             pongs: watch::Sender::new(0),
             specialised: std::sync::Mutex::new(Some(sender)),
@@ -107,11 +110,26 @@ impl Channel {
 
     async fn read_frames(self: Arc<Self>, mut read: OwnedReadHalf) {
         let mut buffer = BytesMut::with_capacity(BUFFER);
-        while matches!(read.read_buf(&mut buffer).await, Ok(1..)) {
+        loop {
+            match read.read_buf(&mut buffer).await {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => return self.reset(&error),
+            }
             if !self.dispatch_all(&mut buffer).await {
-                break;
+                return;
             }
             buffer.reserve(4096);
+        }
+    }
+
+    /// A Unix socket is reset, rather than at its end, when its other end was closed with bytes unread. Those that
+    /// were written last are among them: a request that ended there was not read whole.
+    fn reset(&self, error: &std::io::Error) {
+        if error.kind() == std::io::ErrorKind::ConnectionReset
+            && self.ends_with_request.load(Ordering::Relaxed)
+        {
+            self.pending.take_last_back();
         }
     }
 

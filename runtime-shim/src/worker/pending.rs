@@ -92,6 +92,12 @@ impl Pending {
         self.lock().sent += requests;
     }
 
+    /// The request that was handed over last turns out not to have arrived.
+    pub(super) fn take_last_back(&self) {
+        let mut held = self.lock();
+        held.sent = held.sent.saturating_sub(1);
+    }
+
     fn take(&self, ticket: u32) -> Option<Place> {
         let mut held = self.lock();
         let entry = held.entries.remove(&ticket)?;

@@ -61,6 +61,14 @@ impl Link {
         }
     }
 
+    /// Of a process that is gone: waits for what it had sent before, answers and lines.
+    pub(super) async fn drained(&self) {
+        if let Self::Frames(channel) = self {
+            // Somebody else may hold its end of the socket open.
+            let _ = timeout(EOF_GRACE, channel.closed()).await;
+        }
+    }
+
     /// Resolves when the process's loop takes requests, where that can be asked.
     pub(crate) async fn is_awake(&self) {
         match self {
@@ -164,6 +172,7 @@ pub(super) async fn retire(running: Arc<Running>, longest: Duration) {
     }
     running.child.kill();
     let exit = running.child.exited().await;
+    running.link.drained().await;
     running.link.fail(&Refusal::worker_killed(&format!("the worker {exit}")));
 }
 

@@ -82,6 +82,7 @@ pub(super) async fn supervise(worker: Arc<Worker>, launcher: Launcher, verdict: 
             how = running.ended() => {
                 running.is_over.store(true, Ordering::Relaxed);
                 worker.state.send_replace(State::Starting);
+                running.link.drained().await;
                 running.link.fail(&Refusal::worker_killed(&how));
                 if worker.is_stopping() {
                     return;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
@@ -11,7 +12,6 @@ use tokio::sync::mpsc;
 
 use super::Channel;
 use super::frames::{Frame, Kind};
-use super::pending::Pending;
 
 /// Bodies up to this size are copied behind their head, so that one write carries both.
 const SMALL_BODY: usize = 16 << 10;
@@ -35,14 +35,17 @@ pub(super) async fn write_frames(
             if !is_large && batch.bytes.len() < BATCH {
                 next = frames.try_recv().ok();
             }
-            if next.is_none() && batch.write(&mut write, &channel.pending).await.is_err() {
+            if next.is_none() && batch.write(&mut write, &channel).await.is_err() {
                 return;
             }
             if is_large {
+                channel.ends_with_request.store(false, Ordering::Relaxed);
                 if write.write_all(&frame.body).await.is_err() {
                     return;
                 }
-                channel.pending.sent(u64::from(frame.kind == Kind::Request));
+                let is_request = frame.kind == Kind::Request;
+                channel.ends_with_request.store(is_request, Ordering::Relaxed);
+                channel.pending.sent(u64::from(is_request));
                 next = frames.try_recv().ok();
             }
         }
@@ -69,7 +72,7 @@ impl Batch {
     }
 
     /// Writes all of it. A request counts as sent as soon as its last byte is out, whatever becomes of the rest.
-    async fn write(&mut self, write: &mut OwnedWriteHalf, pending: &Pending) -> io::Result<()> {
+    async fn write(&mut self, write: &mut OwnedWriteHalf, channel: &Channel) -> io::Result<()> {
         let (mut written, mut whole) = (0, 0);
         while written < self.bytes.len() {
             match write.write(&self.bytes[written..]).await? {
@@ -78,8 +81,10 @@ impl Batch {
             }
             let before = whole;
             whole += self.ends[whole..].iter().take_while(|end| **end <= written).count();
+            let ends_with_request = whole > 0 && self.ends[whole - 1] == written;
+            channel.ends_with_request.store(ends_with_request, Ordering::Relaxed);
             if whole > before {
-                pending.sent((whole - before) as u64);
+                channel.pending.sent((whole - before) as u64);
             }
         }
         self.bytes.clear();

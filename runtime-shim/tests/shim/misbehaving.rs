@@ -54,6 +54,50 @@ fn frames_that_nobody_asked_for_and_answers_without_sense_cost_nobody_else() {
     assert_eq!(shim.get("/").text(), before, "the worker goes on");
 }
 
+/// Ends in the same breath in which it answers.
+const LAST_WORDS: &str = r#"
+def on_request(number, path, body):
+    send(LOG, number, {'stream': 'stderr'}, b'last words\nof two lines\n')
+    answer(number, 'x' * 100000)
+    os._exit(0)
+"#;
+
+#[test]
+fn what_a_worker_said_before_it_died_counts() {
+    let shim = Setup::scripted(LAST_WORDS).start();
+    for round in 0..4 {
+        let before = shim.log_length();
+        let id = format!("round-{round}");
+        let answer = shim.call(Request::get("/").header("X-Request-Id", &id));
+        assert_eq!((answer.status, answer.body.len()), (200, 100_000), "{answer:?}");
+        for line in ["last words", "of two lines"] {
+            let record = shim.logged_after(before, line).expect("a record");
+            assert_eq!((record.request_id.as_deref(), &*record.line), (Some(&*id), line));
+            assert_eq!(record.stream, contract::instance::LogStream::Stderr);
+        }
+    }
+}
+
+/// Dies with a small request in its socket, which it has not read.
+const UNREAD: &str = r#"
+def on_request(number, path, body):
+    if path == '/stuck':
+        print('stuck', flush=True)
+        sock.recv(1, socket.MSG_PEEK)
+        os._exit(1)
+    answer(number, str(os.getpid()))
+"#;
+
+#[test]
+fn a_request_that_lay_unread_in_the_socket_is_served_by_the_next() {
+    let shim = Setup::scripted(UNREAD).start();
+    let guilty = shim.send(Request::get("/stuck"));
+    shim.logged("stuck");
+    let unread = shim.send(Request::get("/"));
+    assert_eq!(guilty.response().status, 502);
+    assert_eq!(unread.response().status, 200);
+}
+
 /// A worker that is stuck takes nothing from its socket: what does not fit there was never its.
 const STUCK: &str = r#"
 def on_request(number, path, body):
