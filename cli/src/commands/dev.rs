@@ -13,7 +13,7 @@ use crate::local::arguments::LocalArguments;
 use crate::local::dev::report::Reporter;
 use crate::local::dev::{self, Ignored, Setup, adopt_orphans, end_children};
 use crate::local::identity::Namespace;
-use crate::local::interpreter_of;
+use crate::local::{self, interpreter_of};
 
 /// How many ports after a taken one are tried for the hint.
 const TRIED: u16 = 50;
@@ -53,15 +53,16 @@ pub(crate) fn run(arguments: &Dev) -> anyhow::Result<ExitCode> {
         interpreters.push(interpreter);
     }
     let socket = bind(arguments.port)?;
-    let room = tempfile::Builder::new().prefix("zipship-").tempdir()?;
+    let room = local::room()?;
     adopt_orphans().context("adopting orphans")?;
+    let reporter = if arguments.json { Reporter::json() } else { Reporter::pretty(&programs.workers) };
     let setup = Setup {
         namespace: Namespace::new(chosen.functions.iter().any(|function| function.private))?,
         chosen,
         interpreters,
         programs,
         ignored: Ignored::new(arguments.ignore.clone()),
-        reporter: if arguments.json { Reporter::json() } else { Reporter::pretty() },
+        reporter,
         room: room.path().to_owned(),
     };
     // One thread: a shim dies with the thread that started it.

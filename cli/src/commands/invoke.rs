@@ -1,6 +1,6 @@
 //! `zipship invoke --local DIR`: one request to a handler in a directory, through the real shim.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,11 +31,15 @@ use crate::local::{self, process, usage};
 /// How long the shim may take to end.
 const STOP: Duration = Duration::from_secs(3);
 
+/// As shells have it: 128 and the number of SIGINT.
+const EXIT_INTERRUPTED: u8 = 130;
+
 const EXIT_CODES: &str = "Exit codes:
   0   the handler answered, whatever the status
   1   the function failed: it threw, gave no answer in time, died, could not be loaded or compiled, or answered what
       HTTP can't carry; also when the shim could not be run
-  64  wrong arguments or files";
+  64  wrong arguments or files
+  130 interrupted";
 
 /// Arguments of `invoke`.
 #[derive(Debug, Args)]
@@ -111,7 +115,7 @@ pub(crate) fn run(arguments: &Invoke) -> anyhow::Result<ExitCode> {
         eprintln!("private: the request carries a token with {}", identity::claims(&token));
         event::add_header(&mut call.headers, "scw-functions-token", &token).map_err(anyhow::Error::msg)?;
     }
-    let room = tempfile::Builder::new().prefix("zipship-").tempdir()?;
+    let room = local::room()?;
     let compiled = match compile(function, &interpreter) {
         Ok(compiled) => compiled,
         Err(why) => {
@@ -122,7 +126,10 @@ pub(crate) fn run(arguments: &Invoke) -> anyhow::Result<ExitCode> {
     let setting = Setting { programs: &programs, interpreter: &interpreter, namespace: &namespace };
     let plan = plan(function, &setting, &compiled, 1, room.path())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (outcome, logs) = runtime.block_on(arguments.exchange(function, &plan, call, room.path()))?;
+    let (outcome, logs) = match runtime.block_on(arguments.exchange(function, &plan, call, room.path())) {
+        Err(error) if error.is::<Interrupted>() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
+        exchanged => exchanged?,
+    };
     arguments.report(&outcome, logs)?;
     let failed = outcome.error.is_some() && outcome.status >= 500;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -249,16 +256,20 @@ impl Invoke {
             }
             writeln!(out)?;
         }
-        let mut kept = BytesMut::new();
+        let (mut kept, mut last) = (BytesMut::new(), b'\n');
         while let Some(frame) = body.frame().await {
             let frame = frame.context("the answer broke off")?;
             let Ok(data) = frame.into_data() else { continue };
+            last = data.last().copied().unwrap_or(last);
             if self.json {
                 kept.extend_from_slice(&data);
             } else {
                 out.write_all(&data)?;
                 out.flush()?;
             }
+        }
+        if last != b'\n' && !self.json && out.is_terminal() {
+            writeln!(out)?;
         }
         let (status, answer) = (head.status.as_u16(), begin.elapsed() - start);
         Ok(Outcome { status, headers, body: kept.freeze(), error, start, answer })

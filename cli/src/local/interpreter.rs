@@ -9,7 +9,7 @@ use super::runtime::Runtime;
 use super::usage;
 
 /// What runs a handler, or compiles it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Interpreter {
     /// The program itself, where what is on the PATH is a script that looks for it; for Go the toolchain's root.
     pub(crate) path: PathBuf,

@@ -17,6 +17,7 @@ mod interpreter;
 pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod process;
+mod python;
 mod runtime;
 mod serverless;
 
@@ -39,4 +40,13 @@ pub(crate) fn interpreter_of(
     arguments: &arguments::LocalArguments,
 ) -> anyhow::Result<(interpreter::Interpreter, Option<String>)> {
     interpreter::find(&function.runtime, arguments.interpreter.as_deref())
+}
+
+/// A folder for sockets and compiled programs, gone when dropped. The path of a socket is short, so a long one for
+/// temporary files is not taken.
+pub(crate) fn room() -> std::io::Result<tempfile::TempDir> {
+    const LONGEST: usize = 70;
+    let folder = std::env::temp_dir();
+    let folder = if folder.as_os_str().len() > LONGEST { "/tmp".into() } else { folder };
+    tempfile::Builder::new().prefix("zipship-").tempdir_in(folder)
 }

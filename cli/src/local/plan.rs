@@ -16,9 +16,10 @@ use super::function::Function;
 use super::golang;
 use super::identity::Namespace;
 use super::interpreter::Interpreter;
+use super::python;
 
 /// Variables of this process that go on to the function: where things are, and nothing secret.
-const PASSED_ON: [&str; 12] = [
+const PASSED_ON: [&str; 13] = [
     "PATH",
     "HOME",
     "USER",
@@ -31,6 +32,7 @@ const PASSED_ON: [&str; 12] = [
     "SSL_CERT_DIR",
     "NODE_EXTRA_CA_CERTS",
     "XDG_CACHE_HOME",
+    "SCW_LOG_LEVEL",
 ];
 
 /// The programs of the containers.
@@ -136,10 +138,13 @@ fn base(language: Language, setting: &Setting<'_>) -> anyhow::Result<BTreeMap<St
     base.insert(name::ZIPSHIP_LANGUAGE.to_owned(), language.name().to_owned());
     let text = |path: &Path| path.to_str().map(str::to_owned).context("a path is not UTF-8");
     let interpreter = text(&setting.interpreter.path)?;
-    let worker = |file: &str| text(&setting.programs.workers.join(file));
+    let workers = &setting.programs.workers;
     let command = match language {
-        Language::Node => vec![interpreter, worker("node/worker.js")?],
-        Language::Python => vec![interpreter, "-u".to_owned(), worker("python/worker.py")?],
+        Language::Node => vec![interpreter, text(&workers.join("node/worker.js"))?],
+        Language::Python => {
+            let program = python::compiled(&workers.join("python"), setting.interpreter).join("worker.py");
+            vec![interpreter, "-u".to_owned(), text(&program)?]
+        }
         Language::Golang => return Ok(base),
     };
     base.insert(name::ZIPSHIP_WORKER.to_owned(), serde_json::to_string(&command)?);

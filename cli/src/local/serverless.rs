@@ -11,7 +11,8 @@ use yaml_rust2::{Yaml, YamlLoader};
 use super::function::duration;
 use super::usage;
 
-const NAMES: [&str; 2] = ["serverless.yml", "serverless.yaml"];
+/// What the file may be called.
+pub(super) const NAMES: [&str; 2] = ["serverless.yml", "serverless.yaml"];
 
 /// One entry of `functions`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,6 +61,9 @@ fn a_broken_function_does_not_break_the_others() {
     assert_eq!(dev.get("/orders").status, 500);
     let token = dev.ready["functions"][1]["token"].as_str().unwrap();
     assert_eq!(dev.get_with("/report", &[("SCW-Functions-Token", token)]).status, 200);
+    dev.project.write("serverless.yml", FILE);
+    let note = dev.event("a note", |event| event["event"] == "note");
+    assert!(note["text"].as_str().unwrap().contains("serverless.yml has changed"), "{note}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ use super::arguments::Chosen;
 use super::identity::Namespace;
 use super::interpreter::Interpreter;
 use super::plan::Programs;
+use super::serverless::NAMES as DECLARATIONS;
 
 pub(crate) use self::ignore::Ignored;
 pub(crate) use self::sweep::{adopt_orphans, end_children};
@@ -88,6 +89,7 @@ pub(crate) async fn serve(setup: Setup, socket: TcpListener) -> anyhow::Result<(
         .map(|(one, interpreter)| tokio::spawn(keeper.clone().keep(one.clone(), interpreter)))
         .collect();
     tokio::spawn(watch_long_requests(reporter.clone()));
+    tokio::spawn(watch_declarations(watcher.clone(), reporter.clone()));
     // Cancellation: told to stop before everything was loaded, there is less to end.
     tokio::select! {
         _ = join_all(served.iter().map(|one| one.loaded())) => {
@@ -118,6 +120,18 @@ async fn watch_long_requests(reporter: Arc<Reporter>) {
     loop {
         sleep(LOOKS).await;
         reporter.look();
+    }
+}
+
+/// Which functions there are was read once.
+async fn watch_declarations(watcher: Arc<Watcher>, reporter: Arc<Reporter>) {
+    let mut changes = watcher.subscribe();
+    let mut told = 1;
+    while let Ok(now) = changes.wait_for(|changes| changes.settled > told).await.map(|now| now.clone()) {
+        told = now.settled;
+        if let Some(file) = now.files.iter().find(|file| DECLARATIONS.contains(&file.as_str())) {
+            reporter.note(&format!("{file} has changed: start zipship dev again to take it"));
+        }
     }
 }
 

@@ -42,15 +42,9 @@ pub(super) enum News<'a> {
         functions: &'a [About],
     },
     /// A request that runs, told when there is output of it before its answer.
-    Running {
-        request: &'a Request,
-        id: &'a str,
-    },
+    Running(&'a Request),
     /// A request that is over.
-    Done {
-        request: &'a Request,
-        id: &'a str,
-    },
+    Done(&'a Request),
     /// `id` names the request where it is known.
     Output {
         function: &'a str,
@@ -69,11 +63,13 @@ pub(super) enum News<'a> {
         function: &'a str,
         why: &'a str,
     },
+    Note(&'a str),
     Stopping,
 }
 
 /// One request.
 pub(super) struct Request {
+    id: String,
     method: String,
     path: String,
     started: Instant,
@@ -103,13 +99,15 @@ pub(crate) struct Reporter(Mutex<State>);
 
 struct State {
     style: Box<dyn Style>,
-    running: HashMap<String, Request>,
+    /// By number: two callers may give the same id.
+    running: HashMap<u64, Request>,
+    begun: u64,
 }
 
 impl Reporter {
-    /// For people.
-    pub(crate) fn pretty() -> Arc<Self> {
-        Self::new(Box::new(Pretty::of_this_terminal()))
+    /// For people, who are spared stack frames in the folder of the worker programs.
+    pub(crate) fn pretty(workers: &Path) -> Arc<Self> {
+        Self::new(Box::new(Pretty::of_this_terminal(workers)))
     }
 
     /// For machines.
@@ -118,7 +116,7 @@ impl Reporter {
     }
 
     fn new(style: Box<dyn Style>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State { style, running: HashMap::new() })))
+        Arc::new(Self(Mutex::new(State { style, running: HashMap::new(), begun: 0 })))
     }
 
     pub(super) fn ready(&self, url: &str, directory: &Path, functions: Vec<About>) {
@@ -128,6 +126,7 @@ impl Reporter {
     /// A request has come; it ends when its ticket is dropped.
     pub(super) fn begin(self: &Arc<Self>, id: String, method: &str, path: &str) -> Ticket {
         let request = Request {
+            id,
             method: method.to_owned(),
             path: path.to_owned(),
             started: Instant::now(),
@@ -138,15 +137,21 @@ impl Reporter {
             lines: Vec::new(),
             shown: false,
         };
-        self.lock().running.insert(id.clone(), request);
-        Ticket { reporter: self.clone(), id, status: 0, broken: false }
+        let mut state = self.lock();
+        state.begun += 1;
+        let number = state.begun;
+        state.running.insert(number, request);
+        Ticket { reporter: self.clone(), number, status: 0, broken: false }
     }
 
     /// A line of a function's output.
     pub(super) fn line(&self, function: &str, record: LogRecord) {
         let mut state = self.lock();
-        let State { style, running } = &mut *state;
-        let known = record.request_id.as_deref().and_then(|id| running.get_mut(id));
+        let State { style, running, .. } = &mut *state;
+        let known = match &record.request_id {
+            Some(id) => running.values_mut().find(|request| request.id == *id),
+            None => None,
+        };
         match known {
             // The shim's word for an error whose stack the worker has told already.
             Some(request) if request.has_said(&record) => {}
@@ -155,10 +160,10 @@ impl Reporter {
                 request.lines.push(record);
             }
             known => {
-                let id = record.request_id.as_deref();
-                if let (Some(request), Some(id)) = (known, id) {
-                    show(style.as_mut(), id, request);
+                if let Some(request) = known {
+                    show(style.as_mut(), request);
                 }
+                let id = record.request_id.as_deref();
                 style.write(&News::Output { function, id, record: &record });
             }
         }
@@ -167,10 +172,10 @@ impl Reporter {
     /// Shows the output of requests that take long; to be called now and then.
     pub(super) fn look(&self) {
         let mut state = self.lock();
-        let State { style, running } = &mut *state;
-        for (id, request) in running {
+        let State { style, running, .. } = &mut *state;
+        for request in running.values_mut() {
             if request.started.elapsed() >= SHOWN_AFTER && !request.lines.is_empty() {
-                show(style.as_mut(), id, request);
+                show(style.as_mut(), request);
             }
         }
     }
@@ -187,6 +192,10 @@ impl Reporter {
         self.write(&News::Broken { function, why });
     }
 
+    pub(super) fn note(&self, text: &str) {
+        self.write(&News::Note(text));
+    }
+
     pub(super) fn stopping(&self) {
         self.write(&News::Stopping);
     }
@@ -201,24 +210,24 @@ impl Reporter {
 }
 
 /// Tells of a running request and what it has said so far; from now on its output is shown as it comes.
-fn show(style: &mut dyn Style, id: &str, request: &mut Request) {
+fn show(style: &mut dyn Style, request: &mut Request) {
     if !request.shown {
         request.shown = true;
-        style.write(&News::Running { request, id });
+        style.write(&News::Running(request));
     }
-    lines(style, id, request);
+    lines(style, request);
 }
 
-fn lines(style: &mut dyn Style, id: &str, request: &mut Request) {
+fn lines(style: &mut dyn Style, request: &mut Request) {
     for record in request.lines.drain(..) {
-        style.write(&News::Output { function: &request.function, id: Some(id), record: &record });
+        style.write(&News::Output { function: &request.function, id: Some(&request.id), record: &record });
     }
 }
 
 /// A request that runs, until dropped.
 pub(super) struct Ticket {
     reporter: Arc<Reporter>,
-    id: String,
+    number: u64,
     status: u16,
     broken: bool,
 }
@@ -238,12 +247,12 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.reporter.lock();
-        let State { style, running } = &mut *state;
-        let Some(mut request) = running.remove(&self.id) else { return };
+        let State { style, running, .. } = &mut *state;
+        let Some(mut request) = running.remove(&self.number) else { return };
         request.status = self.status;
         request.broken = self.broken;
         request.took = request.started.elapsed();
-        style.write(&News::Done { request: &request, id: &self.id });
-        lines(style.as_mut(), &self.id, &mut request);
+        style.write(&News::Done(&request));
+        lines(style.as_mut(), &mut request);
     }
 }

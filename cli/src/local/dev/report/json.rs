@@ -26,9 +26,9 @@ fn value(news: &News<'_>) -> Option<Value> {
             "functions": functions.iter().map(about).collect::<Vec<_>>(),
         }),
         // Told when it is over.
-        News::Running { .. } => return None,
-        News::Done { request, id } => json!({
-            "event": "request", "request_id": id, "method": request.method, "path": request.path,
+        News::Running(_) => return None,
+        News::Done(request) => json!({
+            "event": "request", "request_id": request.id, "method": request.method, "path": request.path,
             "status": (request.status != 0).then_some(request.status), "broke_off": request.broken,
             "duration_ms": ms(request.took),
         }),
@@ -41,6 +41,7 @@ fn value(news: &News<'_>) -> Option<Value> {
             "event": "reloaded", "function": function, "files": files, "duration_ms": ms(*took),
         }),
         News::Broken { function, why } => json!({ "event": "broken", "function": function, "error": why }),
+        News::Note(text) => json!({ "event": "note", "text": text }),
         News::Stopping => json!({ "event": "stopping" }),
     })
 }

@@ -1,6 +1,7 @@
 //! For people: colours on a terminal only, and none with `NO_COLOR`.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use contract::instance::{LogRecord, LogStream};
@@ -18,12 +19,18 @@ pub(super) struct Pretty {
     colours: bool,
     /// Whether output names its function.
     several: bool,
+    /// What a stack frame of ours has in it.
+    ours: String,
 }
 
 impl Pretty {
-    pub(super) fn of_this_terminal() -> Self {
+    pub(super) fn of_this_terminal(workers: &Path) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colours: !refused && std::io::stdout().is_terminal(), several: false }
+        Self {
+            colours: !refused && std::io::stdout().is_terminal(),
+            several: false,
+            ours: format!("({}/", workers.display()),
+        }
     }
 
     fn in_colour(&self, colour: &str, text: &str) -> String {
@@ -38,8 +45,9 @@ impl Pretty {
                 functions.iter().for_each(|about| text.push_str(&self.about(about)));
                 text + &self.in_colour(DIM, &format!("watching {}; Ctrl-C ends\n", directory.display()))
             }
-            News::Running { request, id } => self.request(request, id, "..."),
-            News::Done { request, id } => self.request(request, id, &self.status(request)),
+            News::Running(request) => self.request(request, "..."),
+            News::Done(request) => self.request(request, &self.status(request)),
+            News::Output { record, .. } if self.is_our_frame(record) => String::new(),
             News::Output { function, id, record } => self.output(function, *id, record),
             News::Compiling { function } => format!("{} {function} is compiled\n", now()),
             News::Reloaded { function, files, took } => {
@@ -53,6 +61,7 @@ impl Pretty {
                     .in_colour(RED, &format!("{function} can't be loaded, requests get 500 until it can:"));
                 format!("{} {head}\n{}", now(), indented(why))
             }
+            News::Note(text) => format!("{} {text}\n", now()),
             News::Stopping => format!("{} ends what runs; Ctrl-C again ends it at once\n", now()),
         }
     }
@@ -74,8 +83,8 @@ impl Pretty {
     }
 
     /// `12:00:01 GET /path 200 3.1 ms 1a2b3c4d`
-    fn request(&self, request: &Request, id: &str, status: &str) -> String {
-        let Request { method, path, took, .. } = request;
+    fn request(&self, request: &Request, status: &str) -> String {
+        let Request { id, method, path, took, .. } = request;
         let took = if took.is_zero() { String::new() } else { format!(" {}", ms(*took)) };
         format!("{} {method} {path} {status}{took} {}\n", now(), self.in_colour(DIM, short(id)))
     }
@@ -92,6 +101,11 @@ impl Pretty {
             status => status.to_string(),
         };
         self.in_colour(colour, &text)
+    }
+
+    fn is_our_frame(&self, record: &LogRecord) -> bool {
+        let line = &record.line;
+        record.stream == LogStream::Stderr && line.starts_with("    at ") && line.contains(&self.ours)
     }
 
     fn output(&self, function: &str, id: Option<&str>, record: &LogRecord) -> String {
@@ -148,6 +162,7 @@ mod tests {
 
     fn request(status: u16) -> Request {
         Request {
+            id: "0123456789".into(),
             method: "GET".into(),
             path: "/a?b=1".into(),
             started: std::time::Instant::now(),
@@ -162,14 +177,30 @@ mod tests {
 
     #[test]
     fn a_request_is_one_line_and_colours_are_for_terminals() {
-        let plain = Pretty { colours: false, several: false };
-        let line = plain.text(&News::Done { request: &request(200), id: "0123456789" });
+        let plain = Pretty { colours: false, several: false, ours: "(/w/".into() };
+        let line = plain.text(&News::Done(&request(200)));
         assert_eq!(&line[8..], " GET /a?b=1 200 12 ms 01234567\n");
-        let coloured = Pretty { colours: true, several: false };
-        let line = coloured.text(&News::Done { request: &request(500), id: "0123456789" });
+        let coloured = Pretty { colours: true, several: false, ours: "(/w/".into() };
+        let line = coloured.text(&News::Done(&request(500)));
         assert!(line.contains("\x1b[31m500\x1b[0m"), "{line:?}");
-        let gone = plain.text(&News::Done { request: &request(0), id: "x" });
+        let gone = plain.text(&News::Done(&request(0)));
         assert!(gone.contains("the caller went away"), "{gone}");
+    }
+
+    #[test]
+    fn stack_frames_of_the_worker_are_not_shown() {
+        let plain = Pretty { colours: false, several: false, ours: "(/w/".into() };
+        let output = |line: &str| {
+            let record =
+                LogRecord { ts: 0, stream: LogStream::Stderr, request_id: None, part: 0, line: line.into() };
+            plain.text(&News::Output { function: "f", id: Some("0123456789"), record: &record })
+        };
+        assert_eq!(
+            output("    at handle (/code/handler.js:1:2)"),
+            "01234567 !     at handle (/code/handler.js:1:2)\n"
+        );
+        assert_eq!(output("    at invoke (/w/node/worker.js:1:2)"), "");
+        assert_eq!(output("see (/w/x)"), "01234567 ! see (/w/x)\n");
     }
 
     #[test]
