@@ -17,6 +17,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod misbehaving;
+mod node_bundles;
 mod node_failures;
 mod node_loading;
 mod node_logs;

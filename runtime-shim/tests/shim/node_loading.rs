@@ -95,6 +95,19 @@ fn typescript_runs_from_version_22_and_is_explained_before() {
     });
 }
 
+#[test]
+fn a_file_that_node_cannot_read_is_named_with_its_line() {
+    each(Language::nodes(), |language| {
+        let files =
+            [("m.js", "exports.handle = require('./deep/dep.js');"), ("deep/dep.js", "\nvar x = ;\n")];
+        let error = loaded(language, "m.handle", &files).expect_err("no JavaScript");
+        assert!(
+            error.contains("SyntaxError: Unexpected token") && error.contains("(deep/dep.js:2)"),
+            "{language:?} {error}"
+        );
+    });
+}
+
 /// Web frameworks' adapters look at the context only when they are done, and return what is no answer.
 #[test]
 fn adapters_that_answer_through_the_context_are_waited_for() {

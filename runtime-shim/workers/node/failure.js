@@ -36,9 +36,15 @@ function stackOf(error) {
   }, 'an error that cannot be read');
 }
 
+// Where a file is that node cannot read: the first line of the stack, else nowhere in the error.
+function placeOf(error, directory) {
+  const place = error instanceof SyntaxError && /^(?:file:\/\/)?(\/.*:[0-9]+)$/.exec(String(error.stack).split('\n')[0]);
+  return place ? ' (' + place[1].replace(directory + '/', '') + ')' : '';
+}
+
 // To the log of the request that this code belongs to.
 function complain(error) {
   process.stderr.write(stackOf(error) + '\n');
 }
 
-module.exports = { complain: complain, describe: describe, stackOf: stackOf };
+module.exports = { complain: complain, describe: describe, placeOf: placeOf, stackOf: stackOf };

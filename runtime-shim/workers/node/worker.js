@@ -37,7 +37,7 @@ function specialise(meta) {
   }).catch(function (error) {
     failure.complain(error);
     const told = failure.describe(error);
-    let message = told.message.split('\nRequire stack:')[0];
+    let message = told.message.split('\nRequire stack:')[0] + failure.placeOf(error, meta.directory);
     if (/musl/.test(message)) message += ' (this base uses glibc: install the dependency for it)';
     if (told.error_type !== 'Error') message = told.error_type + ': ' + message;
     channel.send(KIND.SPECIALISED, 0, { ok: false, error: message, error_type: told.error_type }, null);

@@ -86,6 +86,11 @@ impl Setup {
         self
     }
 
+    pub(crate) fn link(self, name: &str, target: &Path) -> Self {
+        std::os::unix::fs::symlink(target, self.code.path().join(name)).expect("a link");
+        self
+    }
+
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self

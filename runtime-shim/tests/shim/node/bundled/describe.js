@@ -1,0 +1,1 @@
+export const describe = (id) => `id ${id}`;
