@@ -61,7 +61,10 @@ class ResponseStream extends stream.Writable {
 
   _final(done) {
     if (this._prelude !== null && this._prelude.length > 0) {
-      return done(new answers.Malformed('the stream\'s metadata does not end'));
+      const error = new answers.Malformed('the stream\'s metadata does not end');
+      // Before version 14 nobody destroys the stream for it.
+      this._sender.fail(error);
+      return done(error);
     }
     this._sender.end();
     return done();

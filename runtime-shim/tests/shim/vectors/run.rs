@@ -27,7 +27,18 @@ pub(super) fn group(group: Group) -> Vec<String> {
     let begun = start.unwrap_or(Start { ready: Some(true), ..Start::default() });
     let mut failures = named(&group.pairs[0], ready(&begun, &shim));
     for pair in &group.pairs {
-        failures.extend(named(pair, super::guarded("it stopped", || case(pair, &shim))));
+        failures.extend(named(pair, told(pair, &shim)));
+    }
+    failures
+}
+
+/// What is otherwise in a case; with what the shim said last where the harness gave up.
+fn told(pair: &Pair, shim: &Shim) -> Vec<String> {
+    let stopped = "it stopped";
+    let mut failures = super::guarded(stopped, || case(pair, shim));
+    if failures.first().is_some_and(|failure| failure.starts_with(stopped)) {
+        let log = shim.all_logged();
+        failures.extend(log.iter().rev().take(10).rev().map(|record| format!("  log: {}", record.line)));
     }
     failures
 }

@@ -156,6 +156,8 @@ class Crew(object):
         """Other threads than the main one have no event loop that `asyncio.get_event_loop` would find, and adapters
         of web frameworks count on one."""
         asyncio = sys.modules.get("asyncio")
-        if asyncio is not None and NEW and get_ident() not in self.settled:
+        # A handler may be importing it right now: then the next time.
+        is_whole = NEW and asyncio is not None and not getattr(asyncio.__spec__, "_initializing", False)
+        if is_whole and get_ident() not in self.settled:
             self.settled.add(get_ident())
             asyncio.set_event_loop(asyncio.new_event_loop())
