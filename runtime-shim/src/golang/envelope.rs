@@ -110,12 +110,19 @@ fn status(value: Option<&Value>) -> Result<i64, Refusal> {
     match value {
         None | Some(Value::Null) => Ok(200),
         Some(value) => match value {
-            Value::Number(number) => number.as_i64().map(|n| if n == 0 { 200 } else { n }),
+            Value::Number(number) => whole(number).map(|n| if n == 0 { 200 } else { n }),
             Value::String(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
             _ => None,
         }
         .ok_or_else(|| refusal(value)),
     }
+}
+
+/// A whole number, also one that is written with a fraction of zeros.
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    let written = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15);
+    #[expect(clippy::cast_possible_truncation, reason = "it is whole and fits")]
+    number.as_i64().or(written.map(|n| n as i64))
 }
 
 fn headers(fields: &Fields<'_>) -> Result<Headers, Refusal> {
