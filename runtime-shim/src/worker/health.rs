@@ -32,6 +32,7 @@ pub(super) fn watch(running: Arc<Running>, logs: Logs) -> Watch {
         loop {
             sleep(EVERY).await;
             if channel.pending.count() == 0 {
+                running.set_lag(Duration::ZERO);
                 continue;
             }
             let asked = Instant::now();

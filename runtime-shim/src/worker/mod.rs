@@ -136,7 +136,7 @@ impl Worker {
         self.serving().map(|running| running.child.pid())
     }
 
-    /// How long the worker took to answer the last ping; zero before the first.
+    /// How long the worker took to answer the last ping; zero while nothing runs.
     pub(crate) fn lag(&self) -> Duration {
         self.serving().map(|running| running.lag()).unwrap_or_default()
     }

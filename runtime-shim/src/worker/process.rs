@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use contract::runtime::Language;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::pending::Outcome;
 use super::{Call, Channel, Ending, Specialise, SpecialiseFunction};
 use crate::config::Function;
 use crate::golang::{self, HttpForm, LambdaApi};
-use crate::init::logs::Logs;
+use crate::init::logs::{Level, Logs};
 use crate::init::reap::{Child, Reaper};
 use crate::init::spawn::{Command, spawn};
 use crate::request::answer::Refusal;
@@ -22,6 +22,8 @@ use crate::request::answer::Refusal;
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(60);
 /// Between being asked to end and being killed; what was printed goes out meanwhile.
 const STOP_GRACE: Duration = Duration::from_secs(2);
+/// A loop that is silent for so long, after all the time that its handler had, lets no other handler finish.
+const STUCK: Duration = Duration::from_secs(1);
 /// How long a process whose socket is closed may take to be gone.
 const EOF_GRACE: Duration = Duration::from_millis(200);
 
@@ -66,6 +68,14 @@ impl Link {
         if let Self::Frames(channel) = self {
             // Somebody else may hold its end of the socket open.
             let _ = timeout(EOF_GRACE, channel.closed()).await;
+        }
+    }
+
+    /// Resolves when the process's loop has answered nothing for a while, where that can be asked.
+    async fn is_stuck(&self) {
+        let Self::Frames(channel) = self else { return std::future::pending().await };
+        while timeout(STUCK, channel.ping()).await.is_ok() {
+            sleep(STUCK).await;
         }
     }
 
@@ -162,12 +172,22 @@ impl Running {
     }
 }
 
-/// Lets a replaced process finish what it still holds, `longest` at most.
-pub(super) async fn retire(running: Arc<Running>, longest: Duration) {
-    let end = Instant::now() + longest;
-    while running.link.pending().count() > 0 && Instant::now() < end {
-        if timeout(Duration::from_millis(50), running.child.exited()).await.is_ok() {
-            break;
+/// Lets a replaced process finish what it still holds, `longest` at most, and no longer than its loop lives.
+pub(super) async fn retire(running: Arc<Running>, longest: Duration, logs: Logs) {
+    let finished = async {
+        while running.link.pending().count() > 0 {
+            if timeout(Duration::from_millis(50), running.child.exited()).await.is_ok() {
+                break;
+            }
+        }
+    };
+    // Cancellation: all of them only observe.
+    tokio::select! {
+        () = finished => {}
+        () = sleep(longest) => {}
+        () = running.link.is_stuck() => {
+            let line = "the replaced worker is killed: a handler blocks it, nothing that it holds can finish";
+            logs.platform(Level::Warn, line);
         }
     }
     running.child.kill();

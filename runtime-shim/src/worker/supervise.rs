@@ -92,11 +92,11 @@ pub(super) async fn supervise(worker: Arc<Worker>, launcher: Launcher, verdict: 
             }
             () = running.link.unsound() => {
                 worker.replace(&running, "an error that nothing caught");
-                tokio::spawn(process::retire(running, launcher.longest_call()));
+                tokio::spawn(process::retire(running, launcher.longest_call(), worker.logs.clone()));
                 backoff.died(started.elapsed());
             }
             () = running.replace.notified() => {
-                tokio::spawn(process::retire(running, launcher.longest_call()));
+                tokio::spawn(process::retire(running, launcher.longest_call(), worker.logs.clone()));
                 backoff.reset();
             }
         }

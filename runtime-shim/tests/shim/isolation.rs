@@ -225,3 +225,23 @@ fn on_a_port_as_many_wait_as_may_run() {
         assert_eq!(sent.response().status, 200);
     }
 }
+
+#[test]
+fn a_loop_that_is_blocked_is_seen_and_killed_when_its_time_is_up() {
+    let source = "exports.handle = function (event) { if (event.path === '/loop') for (;;) {}
+        return event.path === '/never' ? new Promise(function () {}) : 'served'; };";
+    let port = crate::harness::free_port();
+    let setup = Setup::new(Language::Node, source).set("SCW_METRICS_PORT", &port);
+    let shim = setup.set("SCW_TIMEOUT_MS", "6000").start();
+    let lag = || crate::metrics::value(&port, "zipship_worker_event_loop_lag_seconds");
+    let stuck = shim.send(Request::get("/loop"));
+    shim.logged("has not answered a ping for 2 s");
+    assert!(lag() >= 2.0, "{}", lag());
+    let beside = shim.send(Request::get("/never"));
+    assert_timed_out(&stuck.response());
+    shim.logged("nothing that it holds can finish");
+    // Its own time may be up by then.
+    assert!(matches!(beside.response().status, 502 | 504));
+    assert_eq!(shim.get("/").text(), "served");
+    until("the lag is over", || lag() == 0.0);
+}

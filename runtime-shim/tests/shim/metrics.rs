@@ -21,7 +21,7 @@ fn page(port: &str, path: &str) -> Response {
 }
 
 /// The value of a series, 0 when it is not there.
-fn value(port: &str, series: &str) -> f64 {
+pub(crate) fn value(port: &str, series: &str) -> f64 {
     let page = page(port, "/metrics");
     let line = page.text().lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.map_or(0.0, |value| value.parse().expect("a number"))
