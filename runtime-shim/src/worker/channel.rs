@@ -1,18 +1,19 @@
 //! The channel to a node or python worker: one socket, frames both ways, requests multiplexed by id.
 
+use std::io;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::frames::{self, FLAG_REPLACE, FLAG_TEXT, FLAG_TIMED_OUT, Frame, Kind, WINDOW};
 use super::meta::{self, Specialise, Specialised};
 use super::pending::{Outcome, Pending};
-use super::{Call, Ending, stream, writer};
+use super::socket::ReadHalf;
+use super::{Call, Ending, socket, stream, writer};
 use crate::init::logs::{Level, Logs};
 
 /// Room that is made for reading, in bytes.
@@ -35,8 +36,13 @@ pub(crate) struct Channel {
 
 impl Channel {
     /// Starts to read and write. The second value resolves when the worker has said whether it has the handler.
-    pub(crate) fn open(stream: UnixStream, logs: Logs) -> (Arc<Self>, oneshot::Receiver<Specialised>) {
-        let (read, write) = stream.into_split();
+    ///
+    /// Fails when the machine has no room for another watched descriptor.
+    pub(crate) fn open(
+        stream: UnixStream,
+        logs: Logs,
+    ) -> io::Result<(Arc<Self>, oneshot::Receiver<Specialised>)> {
+        let (read, write) = socket::split(stream)?;
         let (out, frames) = mpsc::unbounded_channel();
         let (sender, specialised) = oneshot::channel();
         let channel = Arc::new(Self {
@@ -52,7 +58,7 @@ impl Channel {
         });
         tokio::spawn(until_closed(channel.clone(), writer::write_frames(channel.clone(), write, frames)));
         tokio::spawn(until_closed(channel.clone(), channel.clone().read_frames(read)));
-        (channel, specialised)
+        Ok((channel, specialised))
     }
 
     pub(crate) fn specialise(&self, what: &Specialise<'_>) {
@@ -108,7 +114,7 @@ impl Channel {
         let _ = self.out.send(frame);
     }
 
-    async fn read_frames(self: Arc<Self>, mut read: OwnedReadHalf) {
+    async fn read_frames(self: Arc<Self>, mut read: ReadHalf) {
         let mut buffer = BytesMut::with_capacity(BUFFER);
         loop {
             match read.read_buf(&mut buffer).await {

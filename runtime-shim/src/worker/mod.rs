@@ -14,6 +14,7 @@ mod meta;
 pub(crate) mod pending;
 pub(crate) mod probe;
 pub(crate) mod process;
+mod socket;
 pub(crate) mod stream;
 mod supervise;
 mod writer;

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::pending::Outcome;
-use super::{Call, Channel, Ending, Specialise, SpecialiseFunction};
+use super::{Call, Channel, Ending, Specialise, SpecialiseFunction, socket};
 use crate::config::Function;
 use crate::golang::{self, HttpForm, LambdaApi};
 use crate::init::logs::{Level, Logs};
@@ -266,11 +266,9 @@ impl Launcher {
 
     async fn start_framed(&self, logs: &Logs) -> Result<Running, StartFailure> {
         let failed = |error: std::io::Error| StartFailure::died(format!("no socket for the worker: {error}"));
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
-        ours.set_nonblocking(true).map_err(failed)?;
-        let ours = tokio::net::UnixStream::from_std(ours).map_err(failed)?;
+        let (ours, theirs) = socket::pair().map_err(failed)?;
         let child = self.spawn(logs, &[], Some(theirs.into()))?;
-        let (channel, specialised) = Channel::open(ours, logs.clone());
+        let (channel, specialised) = Channel::open(ours, logs.clone()).map_err(failed)?;
         let max_concurrency = self.max_concurrency.unwrap_or(self.language.default_concurrency());
         channel.specialise(&Specialise {
             directory: &self.code_directory.to_string_lossy(),

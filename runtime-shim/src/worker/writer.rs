@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 use super::Channel;
 use super::frames::{Frame, Kind};
+use super::socket::WriteHalf;
 
 /// Bodies up to this size are copied behind their head, so that one write carries both.
 const SMALL_BODY: usize = 16 << 10;
@@ -21,7 +20,7 @@ const BATCH: usize = 64 << 10;
 /// Writes until the socket is closed.
 pub(super) async fn write_frames(
     channel: Arc<Channel>,
-    mut write: OwnedWriteHalf,
+    mut write: WriteHalf,
     mut frames: mpsc::UnboundedReceiver<Frame>,
 ) {
     let mut batch = Batch::default();
@@ -72,7 +71,7 @@ impl Batch {
     }
 
     /// Writes all of it. A request counts as sent as soon as its last byte is out, whatever becomes of the rest.
-    async fn write(&mut self, write: &mut OwnedWriteHalf, channel: &Channel) -> io::Result<()> {
+    async fn write(&mut self, write: &mut WriteHalf, channel: &Channel) -> io::Result<()> {
         let (mut written, mut whole) = (0, 0);
         while written < self.bytes.len() {
             match write.write(&self.bytes[written..]).await? {
