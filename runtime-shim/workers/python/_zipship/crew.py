@@ -7,9 +7,9 @@ stands by. Quick handlers cost the one that stands by a look now and then (`TICK
 after a slow one it is called at each request, so that the next does not wait for a tick."""
 import sys
 try:
-    from _thread import allocate_lock, get_ident
+    from _thread import allocate_lock, get_ident, start_new_thread
 except ImportError:
-    from thread import allocate_lock, get_ident
+    from thread import allocate_lock, get_ident, start_new_thread
 import sys
 from .context import clock
 from .documents import NEW
@@ -38,8 +38,9 @@ class Crew(object):
         # Python 2.7 cannot wait for a while.
         self.suspicions = 0 if NEW else SUSPICIONS
         self.took = 0.0
-        # The threads that need no event loop made for them.
-        self.settled = {get_ident()}
+        # The threads that need no event loop made for them: the main thread is one.
+        self.with_loop = {get_ident()}
+        self.is_settled = False
 
     def run(self):
         """A thread's life, the main one's too. Returns at the channel's end."""
@@ -60,6 +61,8 @@ class Crew(object):
             frame = reader.take()
             if frame is None:
                 channel.flush()
+                if self.turn and not self.is_settled:
+                    self.settle()
                 if not reader.fill():
                     return False
             elif not self.work(frame):
@@ -113,10 +116,19 @@ class Crew(object):
             return False
 
     def start(self):
-        from threading import Thread
-        thread = Thread(target=self.begin)
-        thread.daemon = True
-        thread.start()
+        threading = sys.modules.get("threading")
+        if threading is None:
+            start_new_thread(self.begin, ())
+        else:
+            thread = threading.Thread(target=self.begin)
+            thread.daemon = True
+            thread.start()
+
+    def settle(self):
+        """After the first answer: the module whose first import must be the main thread's, which it then knows."""
+        self.is_settled = True
+        if get_ident() in self.with_loop:
+            import threading  # noqa: F401
 
     def begin(self):
         self.stand_by()
@@ -158,6 +170,6 @@ class Crew(object):
         asyncio = sys.modules.get("asyncio")
         # A handler may be importing it right now: then the next time.
         is_whole = NEW and asyncio is not None and not getattr(asyncio.__spec__, "_initializing", False)
-        if is_whole and get_ident() not in self.settled:
-            self.settled.add(get_ident())
+        if is_whole and get_ident() not in self.with_loop:
+            self.with_loop.add(get_ident())
             asyncio.set_event_loop(asyncio.new_event_loop())
