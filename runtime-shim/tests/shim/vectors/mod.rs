@@ -9,6 +9,7 @@ mod group;
 mod languages;
 mod matching;
 mod request;
+mod rules;
 mod run;
 mod source;
 mod token;
