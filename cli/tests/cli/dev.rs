@@ -1,5 +1,6 @@
 //! `zipship dev`: one function.
 
+use std::io::{Read as _, Write as _};
 use std::process::Stdio;
 
 use serde_json::json;
@@ -124,4 +125,34 @@ fn a_port_that_is_taken_is_named_with_a_free_one() {
         hint.is_some_and(|free| free != port && std::net::TcpListener::bind(("127.0.0.1", free)).is_ok()),
         "{said:?}"
     );
+}
+
+/// The first part of a streamed answer is there before the handler has made the second.
+#[test]
+fn a_streamed_answer_comes_as_it_is_made() {
+    let source = "const fs = require('fs');
+exports.handle = async function* () {
+  yield 'first ';
+  while (!fs.existsSync(process.env.GO)) await new Promise((go) => setTimeout(go, 5));
+  yield 'second';
+};
+";
+    let signal = tempfile::tempdir().unwrap();
+    let go = signal.path().join("go");
+    let dev = Project::new(&[("handler.js", source)]).dev(&["--env", &format!("GO={}", go.display())]);
+    let mut stream = std::net::TcpStream::connect(dev.address()).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    let mut read_to = |text: &mut String, end: &str| {
+        while !text.contains(end) {
+            let mut part = [0; 1024];
+            let length = stream.read(&mut part).unwrap();
+            assert!(length > 0, "{text:?}");
+            text.push_str(std::str::from_utf8(&part[..length]).unwrap());
+        }
+    };
+    read_to(&mut text, "first ");
+    assert!(!text.contains("second"), "{text:?}");
+    std::fs::write(&go, "").unwrap();
+    read_to(&mut text, "second");
 }

@@ -2,6 +2,7 @@
 
 mod dev;
 mod endings;
+mod examples;
 mod golang;
 mod harness;
 mod invoke;
