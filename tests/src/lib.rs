@@ -9,6 +9,7 @@ mod function;
 mod leftovers;
 mod place;
 mod server;
+mod shim;
 mod zip;
 
 pub use api::{Answer, Api};
@@ -16,4 +17,5 @@ pub use example::{Call, Example};
 pub use function::{Function, Spec};
 pub use place::Place;
 pub use server::Server;
+pub use shim::{LoneShim, free_port, in_root};
 pub use zip::Zip;

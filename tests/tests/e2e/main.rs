@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
 
+mod any_base;
+mod arm64;
 mod arrows;
 mod bad_input;
 mod errors_of_code;
@@ -11,6 +13,7 @@ mod golang;
 mod http_form;
 mod isolation;
 mod killpoints;
+mod lone;
 mod private;
 mod redeploy;
 mod tutorial;
