@@ -1,11 +1,14 @@
 //! Which header decides, and what user code sees of it.
 
+use std::net::TcpStream;
+
 use serde_json::json;
 
-use super::sign::{good_claims, token};
-use super::{bearing, private, seen};
+use super::property::conversation;
+use super::sign::{good_claims, token, with};
+use super::{PKCS1, bearing, private, seen, setup};
 use crate::harness::http::Request;
-use crate::harness::{Language, Setup};
+use crate::harness::{Language, Setup, free_port, until};
 
 fn request(headers: &[(&str, &str)]) -> Request {
     headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(name, value))
@@ -67,6 +70,26 @@ fn a_header_given_twice_is_401_also_when_both_are_good_or_one_is_empty() {
         assert_eq!(shim.call(request(&[(name, &list)])).status, 401, "a list is not two tokens");
     }
     assert_eq!(seen(&shim), 0);
+}
+
+#[test]
+fn no_line_of_the_log_has_a_token() {
+    let port: u16 = free_port().parse().expect("a port");
+    let shim = setup(PKCS1).set("PORT", &port.to_string()).set("SCW_LOG_LEVEL", "debug").start_plain();
+    until("the port takes connections", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let good = token(&good_claims());
+    let (_, signature) = good.rsplit_once('.').expect("parts");
+    let other = token(&with("application_claim", json!([{"namespace_id": "other"}])));
+    for (token, status) in [(&*good, 200), (&*other, 403), (&*format!("{good}x"), 401), (&good[..200], 401)] {
+        let request = format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Auth-Token: {token}\r\n\r\n");
+        assert_eq!(conversation(port, request.as_bytes()), [status]);
+    }
+    rustix::process::kill_process(shim.pid(), rustix::process::Signal::TERM).expect("a signal");
+    let (_, stdout, stderr) = shim.ended();
+    assert!(!stderr.is_empty(), "at this level something is said");
+    for secret in [&good[..60], &signature[..40], &other[other.len() - 40..]] {
+        assert!(!stdout.contains(secret) && !stderr.contains(secret), "{stdout} {stderr}");
+    }
 }
 
 #[test]

@@ -187,7 +187,7 @@ impl Ask {
 }
 
 /// Writes all, reads until the other side closes, and answers the statuses in order.
-fn conversation(port: u16, bytes: &[u8]) -> Vec<u16> {
+pub(super) fn conversation(port: u16, bytes: &[u8]) -> Vec<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a listener");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let _ = stream.write_all(bytes);
