@@ -27,7 +27,8 @@ impl Root {
         let root = Self { place, folder };
         root.copy(&root.place.existing("ZIPSHIP_SHIM").unwrap(), "zipship-shim");
         let null = root.path("dev/null");
-        let made = Command::new("mknod").args(["-m", "666"]).arg(&null).args(["c", "1", "3"]).status().unwrap();
+        let made =
+            Command::new("mknod").args(["-m", "666"]).arg(&null).args(["c", "1", "3"]).status().unwrap();
         assert!(made.success(), "{}", null.display());
         root
     }
@@ -73,7 +74,8 @@ fn the_binary_is_static_and_small() {
 #[tokio::test]
 async fn it_runs_in_an_empty_root_public_and_private() -> anyhow::Result<()> {
     let root = Root::new();
-    let program = go_program(&root.place, "http", "amd64", tempfile::tempdir()?.path().join("go").as_path());
+    let compiled = tempfile::tempdir()?;
+    let program = go_program(&root.place, "http", "amd64", compiled.path());
     root.copy(&program, "/opt/my/program");
     let port = zipship_tests::free_port()?;
     let golang = [("ZIPSHIP_LANGUAGE", "golang"), ("SCW_UPSTREAM_PORT", &*port)];

@@ -58,17 +58,13 @@ async fn it_serves_a_go_handler_of_the_http_form_public_and_private() -> anyhow:
     let upstream = [("SCW_UPSTREAM_PORT", &*port)];
     let environment = || golang.into_iter().chain(upstream);
 
-    let public = LoneShim::start(
-        &mut emulated.with_handler(&program),
-        environment().chain(PUBLIC.iter().copied()),
-    )?;
+    let public =
+        LoneShim::start(&mut emulated.with_handler(&program), environment().chain(PUBLIC.iter().copied()))?;
     assert_eq!(public.get("/a%20b", None).await?, (201, "/a b".into()));
     assert_eq!(public.stop()?, Some(0));
 
-    let private = LoneShim::start(
-        &mut emulated.with_handler(&program),
-        environment().chain(PRIVATE.iter().copied()),
-    )?;
+    let private =
+        LoneShim::start(&mut emulated.with_handler(&program), environment().chain(PRIVATE.iter().copied()))?;
     assert_eq!(private.get("/a", None).await?, (404, String::new()));
     let cut = &TOKEN[..TOKEN.len() - 1];
     assert_eq!(private.get("/a", Some(("SCW-Functions-Token", cut))).await?.0, 401);
@@ -93,7 +89,8 @@ async fn it_serves_a_go_handler_of_the_runtime_api() -> anyhow::Result<()> {
 #[tokio::test]
 async fn it_serves_an_arm64_python() -> anyhow::Result<()> {
     let emulated = Emulated::new();
-    let handler = "import platform\n\ndef handle(event, context):\n    return platform.machine() + event['path']\n";
+    let handler =
+        "import platform\n\ndef handle(event, context):\n    return platform.machine() + event['path']\n";
     std::fs::write(emulated.folder.path().join("handler.py"), handler)?;
     let python = emulated.tools.join("target/usr/bin/python3");
     let worker = emulated.place.existing("ZIPSHIP_WORKERS")?.join("python/worker.py");

@@ -81,7 +81,8 @@ fn no_line_of_the_log_has_a_token() {
     let (_, signature) = good.rsplit_once('.').expect("parts");
     let other = token(&with("application_claim", json!([{"namespace_id": "other"}])));
     for (token, status) in [(&*good, 200), (&*other, 403), (&*format!("{good}x"), 401), (&good[..200], 401)] {
-        let request = format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Auth-Token: {token}\r\n\r\n");
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX-Auth-Token: {token}\r\n\r\n");
         assert_eq!(conversation(port, request.as_bytes()), [status]);
     }
     rustix::process::kill_process(shim.pid(), rustix::process::Signal::TERM).expect("a signal");
