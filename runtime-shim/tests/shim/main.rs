@@ -24,6 +24,7 @@ mod node_logs;
 mod node_streams;
 mod process;
 mod python;
+mod python_crew;
 mod python_frameworks;
 mod python_logs;
 mod python_streams;

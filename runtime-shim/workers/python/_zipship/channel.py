@@ -7,7 +7,7 @@ try:
 except ImportError:
     from thread import allocate_lock
 from .documents import NEW
-from .frames import DATA, CHUNK, Reader, head
+from .frames import CHUNK, Reader, head
 
 # What is read by exactly one write of the kernel's: more is not copied together before.
 LARGE = CHUNK
@@ -78,34 +78,28 @@ class Channel(object):
         """Adds a frame to those that go with the next `flush`."""
         self.waiting.append(head(kind, number, meta, len(body)))
         if len(body) > LARGE:
-            self.flush()
-            self.write(body)
+            self.flush(body)
         elif body:
             self.waiting.append(body)
 
-    def flush(self):
+    def flush(self, *large):
         waiting = self.waiting
         if waiting:
             self.waiting = []
-            self.write(b"".join(waiting))
+            self.write(b"".join(waiting), *large)
 
-    def write(self, data):
+    def write(self, *parts):
+        """Nobody's frames come between the parts."""
         if not NEW or not self.is_ours:
             self.check()
         with self.lock:
-            self.sock.sendall(data)
+            for part in parts:
+                self.sock.sendall(part)
 
     def send(self, kind, number, meta=b"", body=b""):
         """Sends a frame at once. For any thread."""
-        if not NEW or not self.is_ours:
-            self.check()
         first = head(kind, number, meta, len(body))
-        with self.lock:
-            if len(body) > LARGE:
-                self.sock.sendall(first)
-                self.sock.sendall(body)
-            else:
-                self.sock.sendall(first + body)
-
-    def send_data(self, number, data):
-        self.send(DATA, number, b"", data)
+        if len(body) > LARGE:
+            self.write(first, body)
+        else:
+            self.write(first + body)
