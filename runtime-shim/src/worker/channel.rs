@@ -13,7 +13,7 @@ use super::frames::{self, FLAG_REPLACE, FLAG_TEXT, FLAG_TIMED_OUT, Frame, Kind, 
 use super::meta::{self, Specialise, Specialised};
 use super::pending::{Outcome, Pending};
 use super::socket::ReadHalf;
-use super::{Call, Ending, socket, stream, writer};
+use super::{Call, Ending, lines, socket, stream, writer};
 use crate::init::logs::{Level, Logs};
 
 /// Room that is made for reading, in bytes.
@@ -116,13 +116,14 @@ impl Channel {
 
     async fn read_frames(self: Arc<Self>, mut read: ReadHalf) {
         let mut buffer = BytesMut::with_capacity(BUFFER);
+        let mut lines = lines::Queue::start(&self.logs);
         loop {
             match read.read_buf(&mut buffer).await {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => return self.reset(&error),
             }
-            if !self.dispatch_all(&mut buffer).await {
+            if !self.dispatch_all(&mut buffer, &mut lines).await {
                 return;
             }
             buffer.reserve(4096);
@@ -140,14 +141,14 @@ impl Channel {
     }
 
     /// `false` when the peer does not speak the protocol.
-    async fn dispatch_all(&self, buffer: &mut BytesMut) -> bool {
+    async fn dispatch_all(&self, buffer: &mut BytesMut, lines: &mut lines::Queue) -> bool {
         loop {
             let problem = match frames::take(buffer) {
                 Ok(None) => return true,
                 Ok(Some(frame)) => {
                     let kind = frame.kind;
                     let is_spoken = match kind {
-                        Kind::Log => self.dispatch_log(frame).await,
+                        Kind::Log => self.dispatch_log(frame, lines).await,
                         _ => self.dispatch(frame),
                     };
                     if is_spoken {
@@ -207,10 +208,9 @@ impl Channel {
         true
     }
 
-    async fn dispatch_log(&self, frame: Frame) -> bool {
+    async fn dispatch_log(&self, frame: Frame, lines: &mut lines::Queue) -> bool {
         let Some(stream) = meta::log(&frame.meta) else { return false };
-        let request_id = self.pending.request_id(frame.id);
-        self.logs.worker_lines(request_id.as_deref(), stream, frame.body).await;
+        lines.push(self.pending.request_id(frame.id), stream, frame.body).await;
         true
     }
 

@@ -10,6 +10,7 @@ mod channel;
 pub(crate) mod frames;
 mod health;
 mod invocation;
+mod lines;
 mod meta;
 pub(crate) mod pending;
 pub(crate) mod probe;

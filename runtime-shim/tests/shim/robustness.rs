@@ -134,3 +134,16 @@ fn a_line_of_10_mebibytes_comes_whole_in_its_parts() {
         assert_eq!(shim.get("/").text(), "served", "{language:?}");
     });
 }
+
+#[test]
+fn logs_that_nobody_reads_hold_up_no_answer() {
+    // As LOG frames, which come through the socket of the answers.
+    let script = "def on_request(number, path, body):\n    \
+                  send(LOG, number, {'stream': 'stdout'}, b'x' * (1 << 20) + b'\\n')\n    answer(number)\n";
+    let shim = Setup::scripted(script).with_an_unread_log().set("SCW_TIMEOUT_MS", "10000").start();
+    for round in 0..20 {
+        assert_eq!(shim.get("/").text(), "served", "{round}");
+    }
+    shim.signal(rustix::process::Signal::TERM);
+    assert_eq!(shim.ended().code(), Some(0));
+}

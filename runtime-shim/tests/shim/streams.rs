@@ -193,3 +193,24 @@ fn http_2_gets_streams_too_and_a_reset_when_one_breaks_off() {
         assert_eq!(body("/large").await.expect("whole").len(), 128 * 65536);
     });
 }
+
+#[test]
+fn callers_that_do_not_read_cost_a_window_each_and_no_more() {
+    let shim = Setup::scripted(SCRIPT).set("SCW_MAX_CONCURRENCY", "16").start();
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", shim.pid())).expect("a status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        line.trim_end_matches("kB").trim().parse::<usize>().expect("a number") << 10
+    };
+    let before = resident();
+    let idle: Vec<_> = (0..16).map(|_| shim.send(Request::get("/large"))).collect();
+    let waits = || shim.all_logged().iter().filter(|record| record.line == "no credit").count();
+    crate::harness::until("all wait", || waits() >= 16);
+    // 128 MiB are to be sent.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 32 << 20, "{grown} bytes");
+    for sent in idle {
+        let (got, is_cut, _) = sent.stream().rest();
+        assert_eq!((got.len(), is_cut), (128 * 65536, false));
+    }
+}

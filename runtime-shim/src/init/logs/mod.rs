@@ -43,10 +43,19 @@ pub(crate) struct Logs {
     level: Level,
     are_records: bool,
     running: Arc<Mutex<Requests>>,
-    /// Pipes that are read.
+    /// Sources of lines that have not ended.
     open: Arc<watch::Sender<usize>>,
     /// Lines that the writer has taken.
     handled: Arc<AtomicU64>,
+}
+
+/// Something that lines come from, until dropped.
+pub(crate) struct Source(Arc<watch::Sender<usize>>);
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
 }
 
 /// Which request a line of a pipe belongs to: the only one that runs, or that ran last with no other beside it.
@@ -138,22 +147,25 @@ impl Logs {
         }
     }
 
+    /// Lines may come until the value is dropped: the end waits for them.
+    pub(crate) fn source(&self) -> Source {
+        self.open.send_modify(|open| *open += 1);
+        Source(self.open.clone())
+    }
+
     /// Forwards a process's output until it ends.
     pub(crate) fn forward(&self, stdout: OwnedFd, stderr: OwnedFd) {
         for (descriptor, stream) in [(stdout, LogStream::Stdout), (stderr, LogStream::Stderr)] {
             match Receiver::from_owned_fd(descriptor) {
-                Ok(pipe) => {
-                    self.open.send_modify(|open| *open += 1);
-                    tokio::spawn(self.clone().lines(pipe, stream));
-                }
+                Ok(pipe) => drop(tokio::spawn(self.clone().lines(pipe, stream, self.source()))),
                 Err(error) => self.platform(Level::Error, &format!("the worker's output is lost: {error}")),
             }
         }
     }
 
-    async fn lines(self, pipe: Receiver, stream: LogStream) {
+    async fn lines(self, pipe: Receiver, stream: LogStream, source: Source) {
         self.read_lines(pipe, stream).await;
-        self.open.send_modify(|open| *open -= 1);
+        drop(source);
     }
 
     async fn read_lines(&self, mut pipe: Receiver, stream: LogStream) {

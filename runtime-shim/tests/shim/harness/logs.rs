@@ -23,6 +23,13 @@ impl LogReader {
         Self(shared)
     }
 
+    /// Keeps the pipe open, and never reads it.
+    pub(super) fn idle(pipe: PipeReader) -> Self {
+        // For the life of the test.
+        std::mem::forget(pipe);
+        Self(Arc::default())
+    }
+
     pub(super) fn all(&self) -> Vec<LogRecord> {
         self.0.0.lock().expect("records").clone()
     }

@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     worker: Option<String>,
     /// A program that starts the shim, and its arguments.
     wrapper: Vec<String>,
+    /// Nobody reads the log.
+    log_is_unread: bool,
 }
 
 impl Setup {
@@ -48,7 +50,15 @@ impl Setup {
             std::fs::write(code.path().join(name), source).expect("the handler");
         }
         let environment = [("SCW_PUBLIC".to_owned(), "true".to_owned())].into();
-        Self { language, program: None, code, environment, worker: None, wrapper: Vec::new() }
+        Self {
+            language,
+            program: None,
+            code,
+            environment,
+            worker: None,
+            wrapper: Vec::new(),
+            log_is_unread: false,
+        }
     }
 
     /// A worker that does what this script says, frame by frame: `scripted/worker.py` has the words.
@@ -65,6 +75,10 @@ impl Setup {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/workers/python/worker.py");
         self.worker = Some(serde_json::to_string(&["/usr/bin/python3", "-u", program]).expect("JSON"));
         self
+    }
+
+    pub(crate) fn with_an_unread_log(self) -> Self {
+        Self { log_is_unread: true, ..self }
     }
 
     /// Started by another program, which executes what follows its arguments.
@@ -185,7 +199,8 @@ impl Setup {
         }
         let process = spawn(&mut command, descriptors.iter().map(|(_, d)| d.as_fd()));
         drop(descriptors);
-        Shim { process, address, ready: line_of(ready), log: LogReader::start(log), inodes, code: self.code }
+        let log = if self.log_is_unread { LogReader::idle(log) } else { LogReader::start(log) };
+        Shim { process, address, ready: line_of(ready), log, inodes, code: self.code }
     }
 
     /// Starts it as `docker run` does: a port, and its words on standard output and error.
