@@ -1,6 +1,8 @@
 //! Tokens of the vectors: made when they are sent, with the keys of the tests.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -9,7 +11,7 @@ use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
     RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// The private function's own.
@@ -21,7 +23,7 @@ const PRIVATE_KEY: &str = include_str!("../keys/private.pem");
 const STRANGER: &str = include_str!("../keys/stranger.pem");
 
 /// How a token is made. What is not said is as in a good one.
-#[derive(Deserialize, Clone, Default)]
+#[derive(Deserialize, Serialize, Clone, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Token {
     /// Laid over `{"alg": "RS256", "typ": "JWT"}`.
@@ -36,7 +38,7 @@ pub(super) struct Token {
     sign: Signing,
 }
 
-#[derive(Deserialize, Clone, Copy, Default)]
+#[derive(Deserialize, Serialize, Clone, Copy, Default)]
 enum Signing {
     #[default]
     RS256,
@@ -72,8 +74,23 @@ impl Made {
     }
 }
 
+/// For so long a token is used again for the next language: signing costs more than all the rest of a case.
+const FRESH: Duration = Duration::from_secs(20);
+
 impl Token {
-    pub(super) fn make(&self) -> Made {
+    pub(super) fn make(&self) -> Arc<Made> {
+        static MADE: Mutex<BTreeMap<String, (Instant, Arc<Made>)>> = Mutex::new(BTreeMap::new());
+        let said = serde_json::to_string(self).expect("JSON");
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, made)) = made.get(&said).filter(|(at, _)| at.elapsed() < FRESH) {
+            return made.clone();
+        }
+        let new = Arc::new(self.make_anew());
+        made.insert(said, (Instant::now(), new.clone()));
+        new
+    }
+
+    fn make_anew(&self) -> Made {
         let mut header = json!({"alg": "RS256", "typ": "JWT"});
         lay(&mut header, &self.header);
         let mut claims = json!({"iss": "zipship", "sub": APPLICATION, "aud": "callers", "iat": "now",
@@ -128,9 +145,16 @@ impl Signing {
     }
 }
 
-fn rsa(pem: &str, how: &'static dyn RsaEncoding, message: &[u8]) -> Vec<u8> {
-    let der: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
-    let key = RsaKeyPair::from_pkcs8(&STANDARD.decode(der).expect("base64")).expect("a key");
+fn rsa(pem: &'static str, how: &'static dyn RsaEncoding, message: &[u8]) -> Vec<u8> {
+    // Reading a key costs more than signing with it.
+    static KEYS: Mutex<BTreeMap<&str, Arc<RsaKeyPair>>> = Mutex::new(BTreeMap::new());
+    let mut keys = KEYS.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = keys.entry(pem).or_insert_with(|| {
+        let der: String = pem.lines().filter(|line| !line.starts_with("---")).collect();
+        Arc::new(RsaKeyPair::from_pkcs8(&STANDARD.decode(der).expect("base64")).expect("a key"))
+    });
+    let key = key.clone();
+    drop(keys);
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(how, &SystemRandom::new(), message, &mut signature).expect("signed");
     signature
