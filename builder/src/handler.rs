@@ -1,6 +1,6 @@
 //! The file that the handler names must be in the archive: the likeliest mistake gets the clearest answer.
 
-use contract::runtime::{Handler, Language};
+use contract::runtime::{Handler, Language, NODE_ENDINGS};
 
 use crate::BuildError;
 use crate::tree::Tree;
@@ -24,7 +24,7 @@ pub(crate) fn require(tree: &Tree<'_>, language: Language, handler: &Handler) ->
 fn files(language: Language, handler: &Handler) -> Vec<String> {
     match (language, handler) {
         (Language::Node, Handler::Export { path, .. }) => {
-            [".js", ".mjs", ".cjs"].iter().map(|end| format!("{path}{end}")).collect()
+            NODE_ENDINGS.iter().map(|end| format!("{path}{end}")).collect()
         }
         (_, Handler::Export { path, .. }) => vec![format!("{path}.py"), format!("{path}/__init__.py")],
         (_, Handler::File { path } | Handler::Package { path }) => vec![path.clone()],
@@ -34,7 +34,7 @@ fn files(language: Language, handler: &Handler) -> Vec<String> {
 /// Files of the language outside of installed packages; those of the same name, then the shallow ones first.
 fn candidates(tree: &Tree<'_>, language: Language, looked_for: &[String]) -> Vec<String> {
     let endings: &[&str] = match language {
-        Language::Node => &[".js", ".mjs", ".cjs"],
+        Language::Node => &NODE_ENDINGS,
         Language::Python => &[".py"],
         Language::Golang => &[".go"],
     };
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_form_of_handler_file_is_found() {
-        for file in ["src/h.js", "src/h.mjs", "src/h.cjs"] {
+        for file in ["src/h.js", "src/h.mjs", "src/h.cjs", "src/h.ts", "src/h.mts", "src/h.cts"] {
             assert_eq!(check(Language::Node, "src/h.run", &[file]), Ok(()), "{file}");
         }
         assert_eq!(check(Language::Node, "src/h.js", &["src/h.js"]), Ok(()));
@@ -78,7 +78,8 @@ mod tests {
         let files = ["b.js", "a.js", "deep/handler.js", "node_modules/x/handler.js", "readme.md"];
         assert_eq!(
             check(Language::Node, "handler.run", &files).unwrap_err(),
-            "handler file handler.js or handler.mjs or handler.cjs is not in the archive; \
+            "handler file handler.js or handler.cjs or handler.mjs or handler.ts or handler.cts or handler.mts is not in \
+             the archive; \
              it has: deep/handler.js, a.js, b.js"
         );
         assert_eq!(

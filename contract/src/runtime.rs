@@ -159,6 +159,9 @@ impl Runtime {
     }
 }
 
+/// Endings of a node handler's file, in the order in which they are looked for. Node takes TypeScript from 22.18 on.
+pub const NODE_ENDINGS: [&str; 6] = [".js", ".cjs", ".mjs", ".ts", ".cts", ".mts"];
+
 /// A handler string, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handler {
@@ -220,7 +223,7 @@ impl Handler {
             return Ok(Self::Package { path: if path.is_empty() { ".".into() } else { path.into() } });
         }
         let text = text.strip_prefix("./").unwrap_or(text);
-        if language == Language::Node && [".js", ".mjs", ".cjs"].iter().any(|end| text.ends_with(end)) {
+        if language == Language::Node && NODE_ENDINGS.iter().any(|end| text.ends_with(end)) {
             return Ok(Self::File { path: text.to_owned() });
         }
         let no_export = || HandlerError::NoExport(text.to_owned());
@@ -265,6 +268,10 @@ mod tests {
         assert_eq!(
             Handler::parse(Node, "build/handler.js"),
             Ok(Handler::File { path: "build/handler.js".into() })
+        );
+        assert_eq!(
+            Handler::parse(Node, "src/handler.ts"),
+            Ok(Handler::File { path: "src/handler.ts".into() })
         );
         assert_eq!(Handler::parse(Golang, "."), Ok(Handler::Package { path: ".".into() }));
         assert_eq!(Handler::parse(Golang, "./"), Ok(Handler::Package { path: ".".into() }));

@@ -6,6 +6,7 @@
 mod root;
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -91,6 +92,48 @@ fn built_twice(runtime: &str, most_megabytes: u64) -> Root {
     let size: u64 = first.image.layers.iter().map(|l| l.layer.size()).sum();
     assert!(size < most_megabytes * 1_000_000, "{runtime} has {size} bytes");
     Root::of(&first)
+}
+
+/// A function with the real worker, in the base of this runtime.
+fn node_runs_a_function(runtime: &str, version: &str, most_megabytes: u64) {
+    let world = World::new();
+    let workers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime-shim/workers/node");
+    for entry in fs::read_dir(workers).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), world.folder.path().join("workers/node").join(entry.file_name())).unwrap();
+    }
+    let base = world.build(runtime);
+    let size: u64 = base.image.layers.iter().map(|l| l.layer.size()).sum();
+    assert!(size < most_megabytes * 1_000_000, "{runtime} has {size} bytes");
+    let root = Root::of(&base);
+    // What an instance has of its kernel, as plain files: node 8 does not start without chance.
+    fs::create_dir_all(root.path().join("dev")).unwrap();
+    let mut chance = [0; 4096];
+    fs::File::open("/dev/urandom").unwrap().read_exact(&mut chance).unwrap();
+    fs::write(root.path().join("dev/urandom"), chance).unwrap();
+    fs::write(root.path().join("dev/null"), "").unwrap();
+    fs::set_permissions(root.path().join("dev/null"), fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(root.run(&["/usr/local/bin/node", "--version"]), format!("{version}\n"));
+    let place = root.path().join("home/app/function");
+    fs::write(place.join("invoke.js"), include_str!("invoke.js")).unwrap();
+    let handler = "require('tls').createSecureContext();\n\
+                   exports.handle = async (event) => process.version + ' as ' + process.getuid() + ' in ' + process.cwd();";
+    fs::write(place.join("handler.js"), handler).unwrap();
+    let code = "/home/app/function";
+    let worker = "/usr/local/lib/zipship/node/worker.js";
+    let said =
+        root.run(&["/usr/local/bin/node", "/home/app/function/invoke.js", worker, code, "handler.handle"]);
+    assert_eq!(said, format!("{version} as 1000 in {code}\n"));
+}
+
+#[test]
+fn the_oldest_node_runs_a_function() {
+    node_runs_a_function("node8", "v8.17.0", 16);
+}
+
+#[test]
+fn the_newest_node_runs_a_function() {
+    node_runs_a_function("node24", "v24.21.0", 56);
 }
 
 #[test]

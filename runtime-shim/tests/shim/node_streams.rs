@@ -28,6 +28,7 @@ exports.handle = function (event) {
     case '/readable': return new Counting();
     case '/envelope': return {statusCode: 201, headers: {'X-Mine': 1, 'Content-Type': 'text/event-stream'},
       cookies: ['a=1', 'b=2'], body: new Counting()};
+    case '/ahead': return (function* () { yield ''; throw new RangeError('after the head'); })();
     case '/empty': return (function* () {})();
     case '/early': return (function* () { throw new RangeError('before the first piece'); })();
     case '/late': return (function* () { yield 'first'; throw new RangeError('in the middle'); })();
@@ -118,6 +119,8 @@ fn an_error_before_the_first_piece_is_an_answer_and_later_a_cut() {
         let expected =
             serde_json::json!({"errorMessage": "before the first piece", "errorType": "RangeError"});
         assert_eq!((early.status, early.json()), (500, expected), "{language:?}");
+        let (got, is_cut, _) = shim.send(Request::get("/ahead")).stream().rest();
+        assert_eq!((got.len(), is_cut), (0, true), "{language:?}: the head was sent ahead");
         let object = shim.get("/object");
         assert_eq!(object.status, 502, "{language:?} {object:?}");
         let (got, is_cut, _) = shim.send(Request::get("/late")).stream().rest();

@@ -78,7 +78,7 @@ function send(invocation, status, headers, value) {
     Promise.resolve().then(function () { return source.next(); }).then(function (step) {
       if (sender.isOver) return;
       if (step.done) sender.end();
-      else if (step.value === undefined || step.value === null || step.value.length === 0) pull();
+      else if (step.value === undefined || step.value === null) pull();
       else sender.write(step.value, pull);
     }).catch(function (error) {
       if (!sender.isOver) fail(error === undefined || error === null ? new Error(String(error)) : error);

@@ -30,12 +30,13 @@ function bytesOf(piece) {
   throw new answers.Malformed('a piece of the handler\'s stream is neither text nor bytes: ' + typeof piece);
 }
 
-// Sends a piece; calls `then` once all of it is on its way. One at a time.
+// Sends a piece; calls `then` once all of it is on its way. One at a time. An empty first one sends the head ahead.
 Sender.prototype.write = function (piece, then) {
   const bytes = bytesOf(piece);
-  if (!this.hasBegun && bytes.length > 0 && !answers.hasType(this.headers)) {
+  if (!this.hasBegun && !answers.hasType(this.headers)) {
     this.headers.push(['Content-Type', typeof piece === 'string' ? answers.TEXT : answers.BINARY]);
   }
+  if (!this.hasBegun && bytes.length === 0) this.begin(null);
   this.rest = bytes;
   this.then = then;
   this.pump();
