@@ -6,6 +6,7 @@ mod deploy;
 mod machine;
 mod peer;
 mod row;
+mod runtime;
 mod samples;
 
 use std::{fs, path::PathBuf};
@@ -21,14 +22,20 @@ const BENCHMARKS: &[&str] =
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let prefix = prefix_of_arguments()?;
-    let picked: Vec<&str> = BENCHMARKS.iter().copied().filter(|name| name.starts_with(&prefix)).collect();
-    if picked.is_empty() {
-        bail!("no benchmark begins with {prefix:?}; there are: {}", BENCHMARKS.join(", "));
+    let begins = |name: &&str| name.starts_with(&prefix);
+    let picked: Vec<&str> = BENCHMARKS.iter().copied().filter(begins).collect();
+    let of_the_runtime: Vec<&str> = runtime::ROWS.iter().copied().filter(begins).collect();
+    if picked.is_empty() && of_the_runtime.is_empty() {
+        let all = [BENCHMARKS, runtime::ROWS].concat();
+        bail!("no benchmark begins with {prefix:?}; there are: {}", all.join(", "));
     }
     let mut rows = Vec::new();
     for name in picked {
         eprintln!("measuring {name}");
         rows.push(measure(name).await.with_context(|| name.to_owned())?);
+    }
+    if !of_the_runtime.is_empty() {
+        rows.extend(tokio::task::spawn_blocking(move || runtime::measure(&of_the_runtime)).await??);
     }
     let file = results_file();
     fs::create_dir_all(file.parent().context("a file in a folder")?)?;

@@ -22,30 +22,55 @@ pub(crate) struct Row {
     pub(crate) reason: Option<String>,
 }
 
+/// Which of two numbers is the better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Better {
+    /// Rates.
+    More,
+    /// Times and sizes.
+    Less,
+}
+
 impl Row {
     /// A time: smaller is better, so the ratio is the peer's over ours.
     pub(crate) fn milliseconds(name: &'static str, value: f64, peer: Peer) -> Self {
+        Self::new(name, value, "ms", Better::Less, peer)
+    }
+
+    /// A row whose unit and sense are its own.
+    pub(crate) fn new(
+        name: &'static str,
+        value: f64,
+        unit: &'static str,
+        better: Better,
+        peer: Peer,
+    ) -> Self {
         let value = rounded(value);
         let (peer_value, reason) = match peer.value {
             Ok(value) => (Some(rounded(value)), None),
             Err(reason) => (None, Some(reason)),
         };
-        let ratio = peer_value.map(|peer| rounded(peer / value));
+        let ratio = peer_value.map(|peer| match better {
+            Better::More => rounded(value / peer),
+            Better::Less => rounded(peer / value),
+        });
+        // Nothing divided by nothing is no number.
+        let ratio = ratio.filter(|ratio| ratio.is_finite());
         let (machine, date) = (machine::description(), machine::now());
-        Self { name, value, unit: "ms", peer: peer.name, peer_value, ratio, machine, date, reason }
+        Self { name, value, unit, peer: peer.name, peer_value, ratio, machine, date, reason }
     }
 }
 
 /// The rows for people.
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<30} {:>10} {:<5} {:<20} {:>10} {:>7}\n",
+        "{:<30} {:>10} {:<5} {:<32} {:>10} {:>7}\n",
         "name", "ours", "unit", "peer", "peer's", "ratio"
     );
     for row in rows {
         let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
         text += &format!(
-            "{:<30} {:>10} {:<5} {:<20} {:>10} {:>7}\n",
+            "{:<30} {:>10} {:<5} {:<32} {:>10} {:>7}\n",
             row.name,
             row.value,
             row.unit,
@@ -72,6 +97,14 @@ mod tests {
     fn a_ratio_says_how_many_times_faster_ours_is() {
         let row = Row::milliseconds("x", 50.0, Peer { name: "p", value: Ok(125.0) });
         assert_eq!((row.peer_value, row.ratio), (Some(125.0), Some(2.5)));
+    }
+
+    #[test]
+    fn of_rates_more_is_better() {
+        let row = Row::new("x", 50.0, "1/s", Better::More, Peer { name: "p", value: Ok(25.0) });
+        assert_eq!((row.unit, row.ratio), ("1/s", Some(2.0)));
+        let nothing = Row::new("x", 0.0, "us", Better::Less, Peer { name: "p", value: Ok(0.0) });
+        assert_eq!(nothing.ratio, None);
     }
 
     #[test]

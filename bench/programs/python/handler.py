@@ -1,0 +1,3 @@
+# Our rows' handler.
+def handle(event, context):
+    return {"statusCode": 200, "body": "hello"}
