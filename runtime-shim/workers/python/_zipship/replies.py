@@ -3,7 +3,7 @@
 import sys
 from .answer import Malformed
 from .documents import NEW, ascii_object, text_type
-from .frames import CANCELLED, END, ERROR
+from .frames import END, ERROR
 from .output import complain
 
 
