@@ -1,17 +1,19 @@
 //! Which interface a program speaks is found out: it asks for its first invocation, or it listens on its port.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::lambda::Desk;
 use crate::init::reap::Exit;
 use crate::worker::StartFailure;
 
-/// Between two looks at the port.
-const EVERY: Duration = Duration::from_millis(2);
+/// Between two looks at the port: a Go program listens a few milliseconds after its start.
+const EVERY: Duration = Duration::from_millis(1);
+/// Loopback says at once whether somebody listens.
+const AT_ONCE: Duration = Duration::from_millis(20);
 /// How long a port that was the last process's may take to be free again.
 const FREE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -24,7 +26,7 @@ pub(super) enum Form {
 /// Makes sure that whoever listens on the port later is the program.
 pub(super) async fn is_free(upstream: SocketAddr) -> Result<(), StartFailure> {
     let free = async {
-        while TcpStream::connect(upstream).await.is_ok() {
+        while is_taken(upstream) {
             sleep(EVERY).await;
         }
     };
@@ -51,8 +53,16 @@ pub(super) async fn first_use(
 }
 
 async fn listens(upstream: SocketAddr) {
-    while TcpStream::connect(upstream).await.is_err() {
+    while !is_taken(upstream) {
         sleep(EVERY).await;
+    }
+}
+
+fn is_taken(upstream: SocketAddr) -> bool {
+    match TcpStream::connect_timeout(&upstream, AT_ONCE) {
+        Ok(_) => true,
+        // More wait to be accepted than the listener holds.
+        Err(error) => error.kind() == io::ErrorKind::TimedOut,
     }
 }
 
