@@ -11,6 +11,8 @@ use registry::{Action, Authorize, Denied, Registry};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::setting;
+
 const PASSWORD: &str = "correct-horse";
 
 /// Lets in whoever knows the password.
@@ -89,11 +91,7 @@ impl Bench {
 
 /// The base images that `scripts/build` made.
 fn images() -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/env-print");
-    let printed = Command::new(script).output().expect("scripts/env-print runs");
-    let printed = String::from_utf8(printed.stdout).expect("text");
-    let line = printed.lines().find_map(|line| line.strip_prefix("ZIPSHIP_IMAGES="));
-    PathBuf::from(line.expect("ZIPSHIP_IMAGES"))
+    setting("ZIPSHIP_IMAGES")
 }
 
 fn succeeded(output: &Output) -> String {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use contract::runtime::{Language, Runtime};
 use serde_json::Value;
 
-use crate::harness::Project;
+use crate::harness::{Project, setting};
 
 fn bytes(of: &Value) -> Option<Vec<u8>> {
     let encoded = of["body_base64"].as_str().map(|text| STANDARD.decode(text).expect("base64"));
@@ -33,14 +34,24 @@ fn run(example: &Path) -> usize {
     let about: Value = serde_json::from_str(&text).expect("JSON");
     let calls = about["calls"].as_array().expect("calls");
     for call in calls {
-        check(&project, about["handler"].as_str().expect("a handler"), call);
+        check(&project, &about, call);
     }
     calls.len()
 }
 
-fn check(project: &Project, handler: &str, call: &Value) {
+/// The interpreter of the example's runtime: the machine's own may be another version.
+fn interpreter(about: &Value) -> String {
+    let runtime = about["runtime"].as_str().and_then(Runtime::from_name).expect("a runtime");
+    let program = if runtime.language() == Language::Node { "bin/node" } else { "bin/python" };
+    setting("ZIPSHIP_INTERPRETERS").join(runtime.base()).join(program).display().to_string()
+}
+
+fn check(project: &Project, about: &Value, call: &Value) {
     let request = &call["request"];
-    let mut arguments = vec!["--handler", handler, "--json"];
+    let interpreter = interpreter(about);
+    let mut arguments = vec!["--runtime", about["runtime"].as_str().expect("a runtime"), "--json"];
+    arguments.extend(["--handler", about["handler"].as_str().expect("a handler")]);
+    arguments.extend(["--interpreter", &interpreter]);
     arguments.extend(["-X", request["method"].as_str().expect("a method")]);
     arguments.extend(["--path", request["path"].as_str().expect("a path")]);
     let file = tempfile::NamedTempFile::new().expect("a file");

@@ -100,6 +100,15 @@ impl Project {
     }
 }
 
+/// A path that `scripts/env` sets.
+pub(crate) fn setting(name: &str) -> PathBuf {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/env-print");
+    let printed = Command::new(script).output().expect("scripts/env-print runs");
+    let printed = String::from_utf8(printed.stdout).expect("text");
+    let value = printed.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    PathBuf::from(value.unwrap_or_else(|| panic!("scripts/env-print has no {name}")))
+}
+
 fn list(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
         found.push(entry.path());
