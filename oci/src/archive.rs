@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::image::Image;
+use crate::image::{Image, ImageIndex};
 use crate::layer::Layer;
 use crate::layout;
 
@@ -43,17 +43,36 @@ pub fn write(to: impl Write, image: &Image, format: Format, name: Option<&str>) 
     tar.into_inner()?.flush()
 }
 
+/// Writes an index with its images, in the form of [`Format::Oci`]: Docker's has room for one image only.
+///
+/// # Errors
+/// Those of [`write`].
+pub fn write_all(to: impl Write, all: &ImageIndex, name: Option<&str>) -> io::Result<()> {
+    let mut tar = tar::Builder::new(to);
+    file(&mut tar, "index.json", &layout::index(&all.bytes, &all.media_type, name)?)?;
+    file(&mut tar, "oci-layout", layout::MARKER)?;
+    for (digest, bytes) in layout::documents(all) {
+        file(&mut tar, &blob(&digest), bytes)?;
+    }
+    layers(&mut tar, &all.images, blob)?;
+    tar.into_inner()?.flush()
+}
+
+/// Where a blob lies in a layout.
+fn blob(digest: &Digest) -> String {
+    format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
+}
+
 fn oci(tar: &mut tar::Builder<impl Write>, image: &Image, name: Option<&str>) -> io::Result<()> {
     let index = layout::index(&image.manifest, &image.media_type, name)?;
     file(tar, "index.json", &index)?;
     file(tar, "oci-layout", layout::MARKER)?;
-    let blob = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
     let mut small = vec![(Digest::of(&image.manifest), &image.manifest)];
     small.push((Digest::of(&image.config), &image.config));
     for (digest, bytes) in small {
         file(tar, &blob(&digest), bytes)?;
     }
-    layers(tar, image, blob)
+    layers(tar, std::slice::from_ref(image), blob)
 }
 
 fn docker(tar: &mut tar::Builder<impl Write>, image: &Image, name: Option<&str>) -> io::Result<()> {
@@ -65,18 +84,18 @@ fn docker(tar: &mut tar::Builder<impl Write>, image: &Image, name: Option<&str>)
         layers: image.layers.iter().map(|layer| layer_file(layer.layer.digest())).collect(),
     }];
     file(tar, config.as_str(), &image.config)?;
-    layers(tar, image, layer_file)?;
+    layers(tar, std::slice::from_ref(image), layer_file)?;
     file(tar, "manifest.json", &serde_json::to_vec(&manifest)?)
 }
 
 /// Every layer once.
 fn layers(
     tar: &mut tar::Builder<impl Write>,
-    image: &Image,
+    images: &[Image],
     path: impl Fn(&Digest) -> String,
 ) -> io::Result<()> {
     let mut seen = std::collections::HashSet::new();
-    for layer in image.layers.iter().map(|layer| layer.layer.as_ref()) {
+    for layer in images.iter().flat_map(|image| &image.layers).map(|layer| layer.layer.as_ref()) {
         if seen.insert(layer.digest().clone()) {
             one_layer(tar, &path(layer.digest()), layer)?;
         }
@@ -158,6 +177,19 @@ mod tests {
         layout::verify(&read).unwrap();
         let index = std::fs::read_to_string(directory.path().join("index.json")).unwrap();
         assert!(index.contains(r#""org.opencontainers.image.ref.name":"1""#), "{index}");
+    }
+
+    #[test]
+    fn an_archive_of_several_images_is_a_layout_too() {
+        let images = vec![image(b"layer"), image(b"other")];
+        let all = ImageIndex::assemble(images, BTreeMap::new()).unwrap();
+        let mut archive = Vec::new();
+        write_all(&mut archive, &all, Some("1")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        tar::Archive::new(&*archive).unpack(directory.path()).unwrap();
+        let layout::Stored::Index(read) = layout::open(directory.path()).unwrap() else { panic!("an index") };
+        assert_eq!(read.digest(), all.digest());
+        read.images.iter().for_each(|image| layout::verify(image).unwrap());
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! oci-layout                  {"imageLayoutVersion": "1.0.0"}
-//! index.json                  an index with exactly one image manifest
+//! index.json                  an index with exactly one image manifest, or one index of several
 //! blobs/sha256/<hex>          manifest, configuration, layers
 //! ```
 //! `index.json` is written last, so a directory that has one is complete.
+
+mod several;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,6 +21,9 @@ use crate::digest::{Digest, Hasher};
 use crate::image::{Image, ImageLayer};
 use crate::layer::{FileLayer, Layer};
 use crate::manifest::{DOCKER_MANIFEST, Descriptor, Index, Manifest, OCI_INDEX, OCI_MANIFEST};
+
+pub(crate) use several::documents;
+pub use several::{Stored, open, write_all};
 
 /// Why a layout could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -87,11 +92,16 @@ pub fn read(dir: &Path) -> Result<Image, LayoutError> {
 /// appears whole or not at all. A layer whose bytes do not have its digest is refused.
 pub fn write(dir: &Path, image: &Image) -> Result<(), LayoutError> {
     prepare(dir)?;
+    write_blobs(dir, image)?;
+    write_index(dir, &image.manifest, &image.media_type)
+}
+
+/// Layers and configuration.
+fn write_blobs(dir: &Path, image: &Image) -> Result<(), LayoutError> {
     for ImageLayer { layer, .. } in &image.layers {
         write_layer(dir, layer.as_ref())?;
     }
-    write_file(&blob_path(dir, &Digest::of(&image.config)), &image.config)?;
-    write_index(dir, &image.manifest, &image.media_type)
+    write_file(&blob_path(dir, &Digest::of(&image.config)), &image.config)
 }
 
 /// Makes the directories of a layout.

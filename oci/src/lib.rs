@@ -8,6 +8,7 @@
 //! * [`Layer`], [`Image`]: an image as a value; [`layout`] reads and writes it as a directory, [`archive`] writes it as
 //!   one file.
 //! * [`client`]: push, pull and tag against a registry.
+//! * [`source`]: an image to build on, whose layers stay where they are until they are read.
 #![forbid(unsafe_code)]
 
 pub mod archive;
@@ -19,8 +20,9 @@ pub mod layer;
 pub mod layout;
 pub mod manifest;
 pub mod reference;
+pub mod source;
 
 pub use digest::Digest;
-pub use image::{Image, ImageLayer};
+pub use image::{Image, ImageIndex, ImageLayer};
 pub use layer::Layer;
 pub use reference::Reference;

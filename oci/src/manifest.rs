@@ -27,6 +27,76 @@ pub const DOCKER_INDEX: &str = "application/vnd.docker.distribution.manifest.lis
 pub const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 /// A Docker layer, gzip-compressed.
 pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// A Docker layer that is a plain tar.
+pub const DOCKER_LAYER_TAR: &str = "application/vnd.docker.image.rootfs.diff.tar";
+/// A zstd-compressed layer in a Docker manifest: some tools write it, few read it.
+pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
+
+/// Which media types an image's documents have. Readers do not take both in one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// Those of the OCI image specification.
+    Oci,
+    /// Docker's version 2 schema 2: no annotations, and no layers but gzip and plain tar.
+    Docker,
+}
+
+/// The same layer's type in both families.
+const LAYER_TYPES: [(&str, &str); 3] = [
+    (OCI_LAYER_GZIP, DOCKER_LAYER_GZIP),
+    (OCI_LAYER_TAR, DOCKER_LAYER_TAR),
+    (OCI_LAYER_ZSTD, DOCKER_LAYER_ZSTD),
+];
+
+impl Family {
+    /// The family of a manifest or an index; none for anything else.
+    #[must_use]
+    pub fn of(media_type: &str) -> Option<Self> {
+        match media_type {
+            OCI_MANIFEST | OCI_INDEX => Some(Self::Oci),
+            DOCKER_MANIFEST | DOCKER_INDEX => Some(Self::Docker),
+            _ => None,
+        }
+    }
+
+    /// The type of an image manifest.
+    #[must_use]
+    pub fn manifest(self) -> &'static str {
+        match self {
+            Self::Oci => OCI_MANIFEST,
+            Self::Docker => DOCKER_MANIFEST,
+        }
+    }
+
+    /// The type of an index.
+    #[must_use]
+    pub fn index(self) -> &'static str {
+        match self {
+            Self::Oci => OCI_INDEX,
+            Self::Docker => DOCKER_INDEX,
+        }
+    }
+
+    /// The type of an image configuration.
+    #[must_use]
+    pub fn config(self) -> &'static str {
+        match self {
+            Self::Oci => OCI_CONFIG,
+            Self::Docker => DOCKER_CONFIG,
+        }
+    }
+
+    /// The type that a layer of this type, of either family, has here. None: this family cannot carry it.
+    #[must_use]
+    pub fn layer(self, media_type: &str) -> Option<&'static str> {
+        let (oci, docker) =
+            LAYER_TYPES.into_iter().find(|(oci, docker)| [*oci, *docker].contains(&media_type))?;
+        match self {
+            Self::Oci => Some(oci),
+            Self::Docker => Some(docker).filter(|docker| *docker != DOCKER_LAYER_ZSTD),
+        }
+    }
+}
 
 /// Names a blob or a manifest: its type, digest and size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +203,17 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_family_has_its_types_and_docker_has_none_for_zstd() {
+        assert_eq!(Family::Docker.layer(OCI_LAYER_GZIP), Some(DOCKER_LAYER_GZIP));
+        assert_eq!(Family::Oci.layer(DOCKER_LAYER_GZIP), Some(OCI_LAYER_GZIP));
+        assert_eq!(Family::Oci.layer(DOCKER_LAYER_ZSTD), Some(OCI_LAYER_ZSTD));
+        assert_eq!(Family::Docker.layer(OCI_LAYER_ZSTD), None);
+        assert_eq!(Family::Oci.layer("application/wasm"), None);
+        assert_eq!(Family::of(DOCKER_INDEX), Some(Family::Docker));
+        assert_eq!(Family::of(OCI_CONFIG), None);
+    }
 
     #[test]
     fn unknown_members_survive() {

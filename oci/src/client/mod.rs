@@ -18,6 +18,7 @@ mod keychain;
 mod location;
 mod pull;
 mod push;
+mod push_index;
 mod retry;
 mod upload;
 

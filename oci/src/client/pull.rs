@@ -62,7 +62,7 @@ impl Client {
     }
 
     /// [`blob`](Self::blob), given up as soon as more than `limit` bytes came.
-    async fn blob_within<W>(
+    pub(crate) async fn blob_within<W>(
         &self,
         reference: &Reference,
         digest: &Digest,

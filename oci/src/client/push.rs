@@ -138,7 +138,7 @@ async fn before(exchange: &Exchange<'_>, tag: &str) -> Result<Before, ClientErro
 }
 
 /// Stores a manifest under a tag or digest, and checks that the registry computed the same digest.
-async fn put_manifest(
+pub(super) async fn put_manifest(
     exchange: &Exchange<'_>,
     target: &str,
     bytes: &[u8],

@@ -7,3 +7,4 @@ mod faults;
 mod pulls;
 mod redirects;
 mod scripted;
+mod sources;
