@@ -70,7 +70,7 @@ async fn a_layer_of_another_registry_is_copied_when_it_is_missing_and_only_then(
     let there = layers[1].clone();
     let to = Server::start(move |seen, _| {
         // It has one of the layers.
-        let has = seen.method == "POST" && seen.target.contains(&there.hex()[..]);
+        let has = seen.method == "POST" && seen.target.contains(there.hex());
         has.then(|| status(201))
     })
     .await;
