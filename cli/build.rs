@@ -1,5 +1,5 @@
 //! Puts the static shim and the worker programs into the binary when `ZIPSHIP_EMBED_SHIM` names the shim, as
-//! `scripts/build` does. Without it they are looked for beside the executable or in the checkout.
+//! `scripts/build` does; `ZIPSHIP_EMBED_SHIM_ARM64` adds the one for arm64. Without it they are looked for beside the executable or in the checkout.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,6 +9,7 @@ use std::{env, fs};
 
 fn main() {
     println!("cargo:rerun-if-env-changed=ZIPSHIP_EMBED_SHIM");
+    println!("cargo:rerun-if-env-changed=ZIPSHIP_EMBED_SHIM_ARM64");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("embedded.rs");
     let source = match env::var_os("ZIPSHIP_EMBED_SHIM").filter(|path| !path.is_empty()) {
         Some(shim) => embedded(Path::new(&shim)),
@@ -20,6 +21,9 @@ fn main() {
 fn embedded(shim: &Path) -> String {
     let workers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime-shim/workers");
     let mut files = BTreeMap::from([("zipship-shim".to_owned(), shim.to_owned())]);
+    if let Some(arm64) = env::var_os("ZIPSHIP_EMBED_SHIM_ARM64").filter(|path| !path.is_empty()) {
+        files.insert("zipship-shim-arm64".to_owned(), arm64.into());
+    }
     collect(&workers, "workers", &mut files);
     let mut hasher = DefaultHasher::new();
     let mut list = String::new();

@@ -3,6 +3,7 @@
 //! [`build`] is the flow, one call a step: zip → tree → (Go: compile) → layers → image. Nothing here unpacks
 //! an archive onto disk, asks a daemon, or needs a privilege; the same input always gives the same bytes.
 
+mod architecture;
 pub mod base;
 mod error;
 pub mod golang;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use contract::runtime::{Handler, Runtime};
 
+pub use architecture::{Architecture, NoSuchArchitecture};
 pub use error::BuildError;
 
 use base::Base;

@@ -6,15 +6,14 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::Context as _;
+use builder::{Architecture, NoSuchArchitecture};
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
-
-/// Where `cargo build --profile shim` leaves the static shim.
-const BUILT_SHIM: &str = "target/x86_64-unknown-linux-gnu/shim/zipship-shim";
 
 /// Files that were put into this binary when it was built.
 pub(crate) struct Embedded {
@@ -32,13 +31,54 @@ pub(crate) fn cache() -> PathBuf {
     named.unwrap_or_else(home).join("zipship")
 }
 
-/// The shim's executable.
+/// An argument of `--shim`: a file, and the architecture that it is for when that is said (`arm64=FILE`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShimOption {
+    architecture: Architecture,
+    path: PathBuf,
+}
+
+impl FromStr for ShimOption {
+    type Err = NoSuchArchitecture;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (architecture, path) = match text.split_once('=') {
+            // A path may have the sign as well.
+            Some((before, path)) if !before.contains(['/', '.']) => (before.parse()?, path),
+            _ => (Architecture::HOST, text),
+        };
+        Ok(Self { architecture, path: PathBuf::from(path) })
+    }
+}
+
+/// The shim's executable for this machine.
 pub(crate) fn shim(named: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let in_target = env::var_os("CARGO_TARGET_DIR").map(|target| {
-        Path::new(&target).join("x86_64-unknown-linux-gnu/shim/zipship-shim").display().to_string()
-    });
-    let here: Vec<&str> = in_target.as_deref().into_iter().chain([BUILT_SHIM]).collect();
-    program("shim", "--shim", named, &here, "zipship-shim")
+    find_shim(Architecture::HOST, named)
+}
+
+/// The shim's executable for an architecture: the last that is named for it, or where it is by default.
+pub(crate) fn shim_for(architecture: Architecture, named: &[ShimOption]) -> anyhow::Result<PathBuf> {
+    let named = named.iter().rev().find(|option| option.architecture == architecture);
+    find_shim(architecture, named.map(|option| option.path.as_path()))
+}
+
+fn find_shim(architecture: Architecture, named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    // Where `cargo build --profile shim` and `scripts/aarch64` leave it below a target folder.
+    let (below, inside) = match architecture {
+        Architecture::Amd64 => ("x86_64-unknown-linux-gnu/shim/zipship-shim", "zipship-shim"),
+        Architecture::Arm64 => ("aarch64/aarch64-unknown-linux-gnu/shim/zipship-shim", "zipship-shim-arm64"),
+    };
+    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let here: Vec<String> = target
+        .into_iter()
+        .chain([PathBuf::from("target")])
+        .map(|target| target.join(below).display().to_string())
+        .collect();
+    let here: Vec<&str> = here.iter().map(String::as_str).collect();
+    match architecture {
+        Architecture::Amd64 => program("shim", "--shim", named, &here, inside),
+        Architecture::Arm64 => program("shim for arm64", "--shim arm64=FILE", named, &here, inside),
+    }
 }
 
 /// The folder of the worker programs.
@@ -54,7 +94,9 @@ fn program(
     inside: &str,
 ) -> anyhow::Result<PathBuf> {
     match (named, embedded::EMBEDDED) {
-        (None, Some(embedded)) => Ok(embedded.unpacked().context("unpacking the shim")?.join(inside)),
+        (None, Some(embedded)) if embedded.has(inside) => {
+            Ok(embedded.unpacked().context("unpacking the shim")?.join(inside))
+        }
         _ => found(what, option, named, here, inside),
     }
 }
@@ -80,6 +122,11 @@ pub(crate) fn found(
 }
 
 impl Embedded {
+    /// Whether a file or folder of that name is inside.
+    fn has(&self, inside: &str) -> bool {
+        self.files.iter().any(|(name, _)| name.split('/').next() == Some(inside))
+    }
+
     /// The folder with the files, below the cache; where that can't be written, below the temporary files.
     fn unpacked(&self) -> io::Result<PathBuf> {
         self.unpack_below(&cache()).or_else(|_| {
@@ -130,6 +177,21 @@ mod tests {
     use super::*;
 
     const FILES: Embedded = Embedded { key: "k", files: &[("zipship-shim", b"1"), ("workers/a/b.js", b"2")] };
+
+    #[test]
+    fn a_shim_may_be_named_for_an_architecture() {
+        let parsed = |text: &str| {
+            let option: ShimOption = text.parse().unwrap();
+            (option.architecture, option.path.display().to_string())
+        };
+        assert_eq!(parsed("arm64=/a/b=c"), (Architecture::Arm64, "/a/b=c".into()));
+        assert_eq!(parsed("x86_64=shim"), (Architecture::Amd64, "shim".into()));
+        assert_eq!(parsed("./odd=name"), (Architecture::HOST, "./odd=name".into()));
+        assert!("sparc=/shim".parse::<ShimOption>().is_err());
+        let named = ["/dev/null", "arm64=/dev/zero"].map(|text| text.parse().unwrap());
+        assert_eq!(shim_for(Architecture::Arm64, &named).unwrap(), Path::new("/dev/zero"));
+        assert!(FILES.has("zipship-shim") && FILES.has("workers") && !FILES.has("zipship-shim-arm64"));
+    }
 
     #[test]
     fn embedded_files_are_unpacked_once_and_mended_when_broken() {

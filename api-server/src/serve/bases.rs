@@ -2,16 +2,19 @@
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use builder::base::{self, Base, BaseError};
+use builder::{
+    Architecture,
+    base::{self, Base, BaseError},
+};
 use oci::{
     Reference,
     client::{Client, ClientError},
 };
 
-/// The bases that were built, by runtime.
+/// The bases that were built for this machine, by runtime.
 pub(super) fn load(images: &Path) -> Result<HashMap<String, Arc<Base>>, BaseError> {
-    let bases = base::list(images)?;
-    Ok(bases.into_iter().map(|base| (base.runtime.clone(), Arc::new(base))).collect())
+    let bases = base::list(images)?.into_iter().filter(|base| base.architecture == Architecture::HOST);
+    Ok(bases.map(|base| (base.runtime.clone(), Arc::new(base))).collect())
 }
 
 /// Pushes each base to `base/<runtime>` of the registry; what is there already costs a look.

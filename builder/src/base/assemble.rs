@@ -1,4 +1,5 @@
-//! From files to an image: two layers (the runtime, and our program) and the configuration.
+//! From files to an image: two layers (the runtime, and our program; a build image has only the first) and the
+//! configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -32,21 +33,32 @@ pub(crate) fn image(recipe: &Recipe, key: &str, runtime: &Tree, program: &Tree) 
     let packed = |tree: &Tree| {
         layer(tree).map_err(|e| BaseError::Recipe { path: recipe.path.clone(), reason: e.to_string() })
     };
-    let layers =
-        vec![ImageLayer::new(Arc::new(packed(runtime)?)), ImageLayer::new(Arc::new(packed(program)?))];
-    let step = |created_by: &str| History { created_by: Some(created_by.to_owned()), ..History::default() };
+    let parts = [(runtime, "zipship: runtime"), (program, "zipship: shim and workers")];
+    let (mut layers, mut history) = (Vec::new(), Vec::new());
+    for (tree, created_by) in parts.into_iter().filter(|(tree, _)| tree.iter().next().is_some()) {
+        layers.push(ImageLayer::new(Arc::new(packed(tree)?)));
+        history.push(History { created_by: Some(created_by.to_owned()), ..History::default() });
+    }
     let config = ImageConfig {
+        architecture: recipe.architecture.name().to_owned(),
         config: container(recipe, key)?,
-        history: vec![step("zipship: runtime"), step("zipship: shim and workers")],
+        history,
         ..ImageConfig::default()
     };
     Ok(Image::assemble(config, layers, BTreeMap::new()))
 }
 
 fn container(recipe: &Recipe, key: &str) -> Result<ContainerConfig, BaseError> {
+    let language = recipe.language()?;
+    // A build image runs what its caller names, and writes into its caller's folder, whoever owns that.
+    let (user, entrypoint) = match language {
+        Some(_) => (Some(format!("{CONTAINER_UID}:{CONTAINER_UID}")), vec![SHIM_PATH.to_owned()]),
+        None => (None, Vec::new()),
+    };
     let mut config = ContainerConfig {
-        user: Some(format!("{CONTAINER_UID}:{CONTAINER_UID}")),
-        entrypoint: vec![SHIM_PATH.to_owned()],
+        user,
+        entrypoint,
+        cmd: recipe.command.clone(),
         working_dir: Some(CODE_DIRECTORY.to_owned()),
         labels: [(RUNTIME_LABEL, recipe.runtime.as_str()), (KEY_LABEL, key)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -56,7 +68,9 @@ fn container(recipe: &Recipe, key: &str) -> Result<ContainerConfig, BaseError> {
     for (name, value) in &recipe.environment {
         config.set_env(name, value);
     }
-    config.set_env(ZIPSHIP_LANGUAGE, recipe.language()?.name());
+    if let Some(language) = language {
+        config.set_env(ZIPSHIP_LANGUAGE, language.name());
+    }
     if !recipe.worker.is_empty() {
         config.set_env(ZIPSHIP_WORKER, &serde_json::Value::from(recipe.worker.clone()).to_string());
     }
@@ -179,7 +193,8 @@ mod tests {
 
     #[test]
     fn the_configuration_is_the_contracts() {
-        let image = image(&recipe(), "k", &tree(), &Tree::default()).unwrap();
+        let image = image(&recipe(), "k", &tree(), &tree()).unwrap();
+        assert_eq!(image.layers.len(), 2);
         let config = image.parsed_config().unwrap().config;
         assert_eq!(config.user.as_deref(), Some("1000:1000"));
         assert_eq!(config.entrypoint, ["/usr/local/bin/zipship-shim"]);
@@ -189,5 +204,22 @@ mod tests {
             ["LANG=C.UTF-8", "ZIPSHIP_LANGUAGE=node", "ZIPSHIP_WORKER=[\"/n\",\"/w.js\"]"]
         );
         assert_eq!(runtime_label(&image).as_deref(), Some("node10"));
+    }
+
+    #[test]
+    fn a_build_image_runs_what_it_is_told_as_the_containers_owner() {
+        let mut recipe: Recipe = toml::from_str(
+            "runtime = 'python-dep3'\nsuite = 'b'\ndebian = []\ncommand = ['pip', 'help']\ninterpreter = '/p'",
+        )
+        .unwrap();
+        recipe.architecture = crate::Architecture::Arm64;
+        let image = image(&recipe, "k", &tree(), &Tree::default()).unwrap();
+        assert_eq!(image.layers.len(), 1);
+        let config = image.parsed_config().unwrap();
+        assert_eq!(config.architecture, "arm64");
+        let config = config.config;
+        assert_eq!((config.user, config.entrypoint.len(), config.env.len()), (None, 0, 0));
+        assert_eq!(config.cmd, ["pip", "help"]);
+        assert_eq!(config.working_dir.as_deref(), Some("/home/app/function"));
     }
 }

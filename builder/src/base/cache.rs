@@ -1,5 +1,5 @@
-//! Where finished bases are kept: `<images>/<runtime>/<key>` is an OCI image layout, and the file
-//! `<images>/<runtime>/current` names the key that is in use.
+//! Where finished images are kept: `<images>/<runtime>/<key>` is an OCI image layout, and the file
+//! `<images>/<runtime>/current` names the key that is in use; for arm64 it is `current.arm64`.
 //!
 //! The key is over everything that decides the image's bytes, so a changed shim is never served from an old base.
 
@@ -12,16 +12,25 @@ use oci::Image;
 use oci::digest::Hasher;
 
 use super::program::Program;
-use super::{Base, BaseError, Lock, Recipe};
+use super::{BUILD_IMAGES, Base, BaseError, Lock, Recipe};
+use crate::Architecture;
 
 /// Raised when this builder makes other bytes from the same inputs.
 const FORMAT: &str = "1";
-/// Name of the file that names the key in use.
-const CURRENT: &str = "current";
+
+/// Name of the file, in a runtime's folder, that names the key in use.
+#[must_use]
+pub fn pointer(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Amd64 => "current",
+        Architecture::Arm64 => "current.arm64",
+    }
+}
 
 /// The place of one base.
 pub(crate) struct Place {
     folder: PathBuf,
+    architecture: Architecture,
     /// Hexadecimal; the name of the layout's folder.
     pub(crate) key: String,
 }
@@ -36,12 +45,15 @@ impl Place {
         for text in [FORMAT, &recipe.text, &lock.text] {
             part(text.as_bytes());
         }
+        if recipe.architecture != Architecture::Amd64 {
+            part(recipe.architecture.name().as_bytes());
+        }
         for (path, bytes) in &program.files {
             part(path.as_bytes());
             part(bytes);
         }
         let key = hasher.finish().hex()[..32].to_owned();
-        Self { folder: images.join(&recipe.runtime), key }
+        Self { folder: images.join(&recipe.runtime), architecture: recipe.architecture, key }
     }
 
     /// The base, when it was built before; it becomes the current one. A damaged one is removed.
@@ -84,7 +96,7 @@ impl Place {
     }
 
     fn point(&self) -> Result<(), BaseError> {
-        let pointer = self.folder.join(CURRENT);
+        let pointer = self.folder.join(pointer(self.architecture));
         if fs::read_to_string(&pointer).is_ok_and(|key| key == self.key) {
             return Ok(());
         }
@@ -100,25 +112,48 @@ impl Place {
     }
 }
 
-/// The current base of a runtime, by its name or an alias.
+/// The current image of a runtime (by its name or an alias) or build image, for an architecture.
 ///
 /// # Errors
 /// None was built, or it is damaged.
-pub fn locate(images: &Path, runtime: &str) -> Result<Base, BaseError> {
-    let not_built = || BaseError::NotBuilt { runtime: runtime.to_owned(), path: images.to_owned() };
-    let folder = images.join(Runtime::from_name(runtime).ok_or_else(not_built)?.base());
-    let key = fs::read_to_string(folder.join(CURRENT)).map_err(|_| not_built())?;
+pub fn locate(images: &Path, name: &str, architecture: Architecture) -> Result<Base, BaseError> {
+    let not_built = || {
+        let path = images.to_owned();
+        BaseError::NotBuilt { runtime: name.to_owned(), architecture, path }
+    };
+    let folder = images.join(folder_name(name).ok_or_else(not_built)?);
+    let key = fs::read_to_string(folder.join(pointer(architecture))).map_err(|_| not_built())?;
     if key.is_empty() || key.bytes().any(|b| !b.is_ascii_hexdigit()) {
         return Err(not_built());
     }
     Base::open(&folder.join(key))
 }
 
-/// The current bases of all runtimes that have one, by name.
+/// The current bases of all runtimes that have one: by runtime, then by architecture. Build images are not among
+/// them: see [`list_all`].
 ///
 /// # Errors
 /// One is damaged.
 pub fn list(images: &Path) -> Result<Vec<Base>, BaseError> {
-    let built = Runtime::ALL.into_iter().filter(|r| images.join(r.base()).join(CURRENT).exists());
-    built.map(|runtime| locate(images, runtime.base())).collect()
+    current(images, Runtime::ALL.into_iter().map(Runtime::base))
+}
+
+/// As [`list`], and the build images after them.
+///
+/// # Errors
+/// One is damaged.
+pub fn list_all(images: &Path) -> Result<Vec<Base>, BaseError> {
+    current(images, Runtime::ALL.into_iter().map(Runtime::base).chain(BUILD_IMAGES))
+}
+
+fn current(images: &Path, names: impl Iterator<Item = &'static str>) -> Result<Vec<Base>, BaseError> {
+    let each = names.flat_map(|name| Architecture::ALL.map(|architecture| (name, architecture)));
+    let built = each.filter(|(name, architecture)| images.join(name).join(pointer(*architecture)).exists());
+    built.map(|(name, architecture)| locate(images, name, architecture)).collect()
+}
+
+/// The folder of a runtime or build image; none when there is no such thing.
+fn folder_name(name: &str) -> Option<&'static str> {
+    let runtime = Runtime::from_name(name).map(Runtime::base);
+    runtime.or_else(|| BUILD_IMAGES.into_iter().find(|build_image| *build_image == name))
 }

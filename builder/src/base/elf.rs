@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::tree::Tree;
 use super::{BaseError, Recipe};
+use crate::Architecture;
 
 /// Program header type of a segment that names the dynamic loader.
 const PT_INTERP: u32 = 3;
@@ -19,9 +20,10 @@ struct Segment {
     end: u64,
 }
 
-/// Whether these bytes are an x86-64 executable that runs without a dynamic loader.
-pub(crate) fn is_static_executable(bytes: &[u8]) -> bool {
-    segments(bytes).is_some_and(|segments| segments.iter().all(|segment| segment.kind != PT_INTERP))
+/// Whether these bytes are an executable for that machine which runs without a dynamic loader.
+pub(crate) fn is_static_executable(bytes: &[u8], architecture: Architecture) -> bool {
+    segments(bytes, architecture)
+        .is_some_and(|segments| segments.iter().all(|segment| segment.kind != PT_INTERP))
 }
 
 /// Cuts the executables that the recipe names behind their last segment: symbols and debug sections are not loaded.
@@ -32,23 +34,26 @@ pub(crate) fn trim(tree: &mut Tree, recipe: &Recipe) -> Result<(), BaseError> {
             reason: format!("trim: {path} {what}"),
         };
         let bytes = tree.file_mut(path).ok_or_else(|| wrong("is not in the image"))?;
-        *bytes = trimmed(bytes).ok_or_else(|| wrong("is no x86-64 executable"))?;
+        *bytes = trimmed(bytes, recipe.architecture)
+            .ok_or_else(|| wrong(&format!("is no executable for {}", recipe.architecture)))?;
     }
     Ok(())
 }
 
-fn trimmed(bytes: &[u8]) -> Option<Bytes> {
-    let end = segments(bytes)?.iter().map(|segment| segment.end).max()?;
+fn trimmed(bytes: &[u8], architecture: Architecture) -> Option<Bytes> {
+    let end = segments(bytes, architecture)?.iter().map(|segment| segment.end).max()?;
     let mut kept = bytes.get(..usize::try_from(end).ok()?)?.to_vec();
     kept.get_mut(SECTION_OFFSET)?.fill(0);
     kept.get_mut(SECTION_COUNTS)?.fill(0);
     Some(Bytes::from(kept))
 }
 
-/// The segments of a little-endian 64-bit x86 file.
-fn segments(bytes: &[u8]) -> Option<Vec<Segment>> {
+/// The segments of a little-endian 64-bit file for that machine.
+fn segments(bytes: &[u8], architecture: Architecture) -> Option<Vec<Segment>> {
     let header = bytes.get(..HEADER)?;
-    if !header.starts_with(b"\x7fELF\x02\x01") || header[0x12..0x14] != [62, 0] {
+    if !header.starts_with(b"\x7fELF\x02\x01")
+        || header[0x12..0x14] != architecture.elf_machine().to_le_bytes()
+    {
         return None;
     }
     let offset = usize::try_from(number(header, 0x20)?).ok()?;
@@ -91,23 +96,32 @@ mod tests {
 
     #[test]
     fn what_lies_behind_the_segments_is_cut() {
-        let kept = trimmed(&executable(1)).unwrap();
+        let kept = trimmed(&executable(1), Architecture::Amd64).unwrap();
         assert_eq!(kept.len(), 200);
         assert!(kept[SECTION_OFFSET].iter().chain(&kept[SECTION_COUNTS]).all(|b| *b == 0));
     }
 
     #[test]
     fn a_loader_makes_it_dynamic() {
-        assert!(is_static_executable(&executable(1)));
-        assert!(!is_static_executable(&executable(PT_INTERP)));
-        assert!(!is_static_executable(b"#!/bin/sh\n"));
+        let amd64 = |bytes: &[u8]| is_static_executable(bytes, Architecture::Amd64);
+        assert!(amd64(&executable(1)));
+        assert!(!amd64(&executable(PT_INTERP)));
+        assert!(!amd64(b"#!/bin/sh\n"));
+    }
+
+    #[test]
+    fn an_executable_of_another_machine_is_none() {
+        assert!(!is_static_executable(&executable(1), Architecture::Arm64));
+        let mut arm = executable(1);
+        arm[0x12] = 183;
+        assert!(is_static_executable(&arm, Architecture::Arm64));
     }
 
     #[test]
     fn no_truncation_panics() {
         let whole = executable(1);
         for length in 0..200 {
-            assert!(trimmed(&whole[..length]).is_none(), "{length}");
+            assert!(trimmed(&whole[..length], Architecture::Amd64).is_none(), "{length}");
         }
     }
 }

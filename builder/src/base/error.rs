@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Architecture;
+
 /// Why there is no base image. `Display` is the sentence a user reads.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
@@ -21,6 +23,16 @@ pub enum BaseError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// The recipe has nothing for this architecture.
+    #[error(
+        "there is no image of {runtime} for {architecture}: its programs are not published for that machine"
+    )]
+    NotForArchitecture {
+        /// The recipe's name.
+        runtime: String,
+        /// What was asked for.
+        architecture: Architecture,
     },
     /// `lock.toml` does not fit the recipe, or is not a lock.
     #[error("{path}: {reason}; write it anew with: zipship images update {runtime}", path = path.display())]
@@ -82,8 +94,10 @@ pub enum BaseError {
         target: String,
     },
     /// The shim is not an executable that can run in the image.
-    #[error("{path}: {reason}; build it with: {command}", path = path.display(), command = SHIM_COMMAND)]
+    #[error("{path}: {reason}; build it with: {command}", path = path.display(), command = shim_command(*architecture))]
     Shim {
+        /// The machine it is for.
+        architecture: Architecture,
         /// The file given as shim.
         path: PathBuf,
         /// What is wrong.
@@ -120,10 +134,16 @@ pub enum BaseError {
         path: PathBuf,
     },
     /// No base was built yet.
-    #[error("there is no base image for {runtime} in {path}; build it with: zipship images build {runtime}", path = path.display())]
+    #[error(
+        "there is no base image for {runtime} ({architecture}) in {path}; build it with: zipship images build \
+         --arch {architecture} {runtime}",
+        path = path.display()
+    )]
     NotBuilt {
         /// The recipe's name.
         runtime: String,
+        /// The machine it was to be for.
+        architecture: Architecture,
         /// The images folder.
         path: PathBuf,
     },
@@ -138,8 +158,15 @@ pub enum BaseError {
 }
 
 /// How the static shim is built.
-const SHIM_COMMAND: &str = "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo build -p runtime-shim --profile shim \
-                            --target x86_64-unknown-linux-gnu";
+fn shim_command(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Amd64 => {
+            "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo build -p runtime-shim --profile shim \
+             --target x86_64-unknown-linux-gnu"
+        }
+        Architecture::Arm64 => "scripts/aarch64",
+    }
+}
 
 impl BaseError {
     /// For `map_err` on operations on a file of ours.

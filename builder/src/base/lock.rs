@@ -1,4 +1,5 @@
-//! `lock.toml`: every archive of a base image by version, path on a mirror, size and SHA-256.
+//! `lock.toml` (`lock.arm64.toml` for arm64): every archive of a base image by version, path on a mirror, size and
+//! SHA-256.
 //!
 //! There are no hosts in a lock: where the archives come from is the business of the machine that builds.
 
@@ -9,9 +10,15 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{BaseError, Recipe};
+use crate::Architecture;
 
 /// Name of the file in a recipe's folder.
-const FILE: &str = "lock.toml";
+fn file(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::Amd64 => "lock.toml",
+        Architecture::Arm64 => "lock.arm64.toml",
+    }
+}
 
 /// The archives of one base image, in the recipe's order.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,12 +73,12 @@ impl Archive {
 }
 
 impl Lock {
-    /// Reads the lock of a recipe's folder.
+    /// Reads the lock of a recipe's folder for an architecture.
     ///
     /// # Errors
     /// No such file, or not a lock.
-    pub fn load(folder: &Path) -> Result<Self, BaseError> {
-        let path = folder.join(FILE);
+    pub fn load(folder: &Path, architecture: Architecture) -> Result<Self, BaseError> {
+        let path = folder.join(file(architecture));
         let text = fs::read_to_string(&path).map_err(BaseError::io(&path))?;
         let runtime = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let wrong = |reason| BaseError::Lock { path: path.clone(), reason, runtime: runtime.clone() };
@@ -101,8 +108,12 @@ impl Lock {
         }
     }
 
-    /// Writes the lock of a recipe's folder.
-    pub(crate) fn save(folder: &Path, packages: &[Locked]) -> Result<(), BaseError> {
+    /// Writes the lock of a recipe's folder for an architecture.
+    pub(crate) fn save(
+        folder: &Path,
+        architecture: Architecture,
+        packages: &[Locked],
+    ) -> Result<(), BaseError> {
         let mut text = "# Written by `zipship images update`; paths are relative to any mirror.\n".to_owned();
         for locked in packages {
             let Locked { name, version, archive, path, size, sha256 } = locked;
@@ -113,7 +124,7 @@ impl Lock {
                 archive.name()
             );
         }
-        let path = folder.join(FILE);
+        let path = folder.join(file(architecture));
         fs::write(&path, text).map_err(BaseError::io(&path))
     }
 }
@@ -152,8 +163,11 @@ mod tests {
     fn what_is_saved_is_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let packages = [locked("a"), Locked { archive: Archive::Npm, ..locked("b") }];
-        Lock::save(folder.path(), &packages).unwrap();
-        assert_eq!(Lock::load(folder.path()).unwrap().packages, packages);
+        let (amd64, arm64) = (Architecture::Amd64, Architecture::Arm64);
+        Lock::save(folder.path(), amd64, &packages).unwrap();
+        Lock::save(folder.path(), arm64, &packages[..1]).unwrap();
+        assert_eq!(Lock::load(folder.path(), amd64).unwrap().packages, packages);
+        assert_eq!(Lock::load(folder.path(), arm64).unwrap().packages, packages[..1]);
     }
 
     #[test]
@@ -165,8 +179,8 @@ mod tests {
             Locked { path: "http://somewhere/else".into(), ..locked("a") },
         ] {
             let folder = tempfile::tempdir().unwrap();
-            Lock::save(folder.path(), &[bad]).unwrap();
-            let error = Lock::load(folder.path()).unwrap_err().to_string();
+            Lock::save(folder.path(), Architecture::Amd64, &[bad]).unwrap();
+            let error = Lock::load(folder.path(), Architecture::Amd64).unwrap_err().to_string();
             assert!(error.contains("a: the sha256 or the path is malformed"), "{error}");
         }
     }

@@ -30,11 +30,14 @@ use std::path::{Path, PathBuf};
 
 use oci::{Digest, Image, ImageLayer};
 
-pub use cache::{list, locate};
+use crate::Architecture;
+use tree::Tree;
+
+pub use cache::{list, list_all, locate, pointer};
 pub use error::BaseError;
 pub use lock::{Archive, Lock, Locked};
 pub use mirrors::Mirrors;
-pub use recipe::{NpmPackage, Recipe};
+pub use recipe::{BUILD_IMAGES, NpmPackage, Recipe};
 pub use update::{Change, UpdateRequest, update};
 
 /// A runtime's base image, complete on this machine.
@@ -42,6 +45,8 @@ pub use update::{Change, UpdateRequest, update};
 pub struct Base {
     /// Name of the recipe: `node10`, `python311`, `golang`.
     pub runtime: String,
+    /// The machine it is for.
+    pub architecture: Architecture,
     /// The image; its layers are files below [`Base::layout`].
     pub image: Image,
     /// Digest of the image's manifest.
@@ -60,7 +65,9 @@ impl Base {
             .map_err(|e| BaseError::Layout { path: layout.to_owned(), reason: e.to_string() })?;
         let runtime =
             assemble::runtime_label(&image).ok_or_else(|| BaseError::NotABase { path: layout.to_owned() })?;
-        Ok(Self { runtime, digest: image.digest(), image, layout: layout.to_owned() })
+        let architecture = image.parsed_config().ok().and_then(|config| config.architecture.parse().ok());
+        let architecture = architecture.ok_or_else(|| BaseError::NotABase { path: layout.to_owned() })?;
+        Ok(Self { runtime, architecture, digest: image.digest(), image, layout: layout.to_owned() })
     }
 
     /// The repository of the embedded registry that holds this base's layers.
@@ -79,9 +86,11 @@ impl Base {
 
 /// What a base is built from and where it goes.
 pub struct BaseRequest<'a> {
-    /// Folder with `recipe.toml` and `lock.toml`.
+    /// Folder with `recipe.toml` and its locks.
     pub recipe_dir: &'a Path,
-    /// The shim's static executable.
+    /// The machine it is for.
+    pub architecture: Architecture,
+    /// The shim's static executable for that machine.
     pub shim: &'a Path,
     /// Folder with one folder of worker programs per language.
     pub workers: &'a Path,
@@ -126,29 +135,46 @@ pub enum Progress<'a> {
 /// # Errors
 /// See [`BaseError`]; nothing is left behind below `images_dir`.
 pub fn build(request: &BaseRequest<'_>) -> Result<Base, BaseError> {
-    let recipe = Recipe::load(request.recipe_dir)?;
-    let lock = Lock::load(request.recipe_dir)?;
+    let recipe = Recipe::load(request.recipe_dir, request.architecture)?;
+    let lock = Lock::load(request.recipe_dir, request.architecture)?;
     lock.check_against(&recipe)?;
-    let program = program::load(request.shim, request.workers, recipe.language()?)?;
+    let program = program::load(&recipe, request)?;
     let place = cache::Place::new(request.images_dir, &recipe, &lock, &program);
     if let Some(base) = place.existing()? {
         return Ok(base);
     }
-    let archives = fetch::all(&lock, request)?;
-    (request.progress)(Progress::Step("unpacking"));
-    let mut unpacked = tree::Tree::default();
-    for (locked, bytes) in lock.packages.iter().zip(&archives) {
-        archive::unpack(&recipe, locked, bytes, &mut unpacked)?;
-    }
-    drop(archives);
-    skeleton::add(&mut unpacked, &recipe)?;
-    let mut files = unpacked.select(&recipe);
-    files.link_merged();
-    files.check_links()?;
-    elf::trim(&mut files, &recipe)?;
+    let mut files = unpacked(&recipe, &lock, request)?;
     let mut program = program.into_tree(&recipe)?;
-    precompile::run([&mut files, &mut program], &recipe, request.progress)?;
+    if !recipe.precompile.is_empty() {
+        let own = if recipe.architecture == Architecture::HOST { None } else { Some(runnable(request)?) };
+        precompile::run([&mut files, &mut program], own.as_ref(), &recipe, request.progress)?;
+    }
     (request.progress)(Progress::Step("compressing"));
     let image = assemble::image(&recipe, &place.key, &files, &program)?;
     place.publish(&image)
+}
+
+/// The packages' files as the recipe wants them, and those that no package has.
+fn unpacked(recipe: &Recipe, lock: &Lock, request: &BaseRequest<'_>) -> Result<Tree, BaseError> {
+    let archives = fetch::all(lock, request)?;
+    (request.progress)(Progress::Step("unpacking"));
+    let mut all = Tree::default();
+    for (locked, bytes) in lock.packages.iter().zip(&archives) {
+        archive::unpack(recipe, locked, bytes, &mut all)?;
+    }
+    drop(archives);
+    skeleton::add(&mut all, recipe)?;
+    let mut files = all.select(recipe);
+    files.link_merged();
+    files.check_links()?;
+    elf::trim(&mut files, recipe)?;
+    Ok(files)
+}
+
+/// The same image's files for this machine, so that nothing of another machine's has to run.
+fn runnable(request: &BaseRequest<'_>) -> Result<Tree, BaseError> {
+    let recipe = Recipe::load(request.recipe_dir, Architecture::HOST)?;
+    let lock = Lock::load(request.recipe_dir, Architecture::HOST)?;
+    lock.check_against(&recipe)?;
+    unpacked(&recipe, &lock, request)
 }

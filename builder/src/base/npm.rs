@@ -28,7 +28,7 @@ mod tests {
 
     fn package(files: &[(&str, &str)]) -> NpmPackage {
         let files = files.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect();
-        NpmPackage { name: "n".into(), version: "1".into(), files }
+        NpmPackage { name: "n".into(), arch: None, version: "1".into(), files }
     }
 
     fn tgz() -> Vec<u8> {

@@ -2,7 +2,8 @@
 //! writable in a sandbox.
 //!
 //! The image's own interpreter does it, started through the image's own loader, so neither root nor a Python of
-//! this machine is needed. The files are checked by nobody at run time (`unchecked-hash`): the image is immutable.
+//! this machine is needed. For another architecture it is that of the same recipe for this machine: compiled files
+//! are the same everywhere. The files are checked by nobody at run time (`unchecked-hash`): the image is immutable.
 //! Python 2.7 knows no such files: its own carry the source's time, which is 0 in an image.
 
 use std::fs;
@@ -12,10 +13,19 @@ use std::process::Command;
 
 use super::tree::{Node, Tree};
 use super::{BaseError, Progress, Recipe};
+use crate::Architecture;
 
-const LOADER: &str = "usr/lib64/ld-linux-x86-64.so.2";
-const LOADER_FILE: &str = "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2";
-const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
+/// Places of the loader: with the libraries, or where it has to be found.
+fn loaders(architecture: Architecture) -> [&'static str; 2] {
+    match architecture {
+        Architecture::Amd64 => {
+            ["usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2", "usr/lib64/ld-linux-x86-64.so.2"]
+        }
+        Architecture::Arm64 => {
+            ["usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1", "usr/lib/ld-linux-aarch64.so.1"]
+        }
+    }
+}
 
 /// Compiles one file after the other in one process: marshalled code then does not depend on what ran before or beside.
 const SCRIPT: &str = r"
@@ -33,24 +43,30 @@ for path in sys.stdin.read().splitlines():
 ";
 
 /// Adds the compiled form of every Python source below the recipe's `precompile` folders, to the tree that has it:
-/// the runtime's (with the interpreter) or the program's.
+/// the runtime's or the program's. The interpreter is the runtime's own, unless `interpreters` has one for this machine.
 pub(crate) fn run(
     trees: [&mut Tree; 2],
+    interpreters: Option<&Tree>,
     recipe: &Recipe,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Result<(), BaseError> {
-    if recipe.precompile.is_empty() {
-        return Ok(());
-    }
     progress(Progress::Step("precompiling"));
-    let root = tempfile::tempdir().map_err(BaseError::io(&std::env::temp_dir()))?;
+    let folder = || tempfile::tempdir().map_err(BaseError::io(&std::env::temp_dir()));
+    let (root, other) = (folder()?, folder()?);
+    let programs = match interpreters {
+        Some(tree) => {
+            write_out(tree, other.path())?;
+            other.path()
+        }
+        None => root.path(),
+    };
     let mut sources = Vec::new();
     for tree in &trees {
         write_out(tree, root.path())?;
         sources.push(sources_of(tree, recipe));
     }
-    let interpreter = recipe.worker.first().map_or("", |path| path.trim_start_matches('/'));
-    compile(root.path(), interpreter, &sources.concat())?;
+    let interpreter = recipe.interpreter();
+    compile(root.path(), programs, interpreter, &sources.concat())?;
     for (tree, sources) in trees.into_iter().zip(sources) {
         for compiled in sources.iter().map(|source| compiled_path(interpreter, source)) {
             let path = root.path().join(&compiled);
@@ -78,17 +94,17 @@ fn compiled_path(interpreter: &str, source: &str) -> String {
     format!("{folder}/__pycache__/{}.cpython-{}.pyc", name.trim_end_matches(".py"), version.replace('.', ""))
 }
 
-fn compile(root: &Path, interpreter: &str, sources: &[String]) -> Result<(), BaseError> {
+fn compile(root: &Path, programs: &Path, interpreter: &str, sources: &[String]) -> Result<(), BaseError> {
     let list = root.join(".sources");
     fs::write(&list, sources.join("\n")).map_err(BaseError::io(&list))?;
-    let output = Command::new(loader(root))
+    let output = Command::new(loader(programs))
         .arg("--library-path")
-        .arg(root.join(LIBRARIES))
-        .arg(root.join(interpreter))
+        .arg(programs.join("usr/lib").join(Architecture::HOST.triplet()))
+        .arg(programs.join(interpreter))
         .args(["-S", "-s", "-c", SCRIPT])
         .arg(root)
         .env_clear()
-        .env("PYTHONHOME", root.join("usr"))
+        .env("PYTHONHOME", programs.join("usr"))
         .env("PYTHONHASHSEED", "0")
         .env("LC_ALL", "C.UTF-8")
         .current_dir(root)
@@ -102,8 +118,8 @@ fn compile(root: &Path, interpreter: &str, sources: &[String]) -> Result<(), Bas
 }
 
 fn loader(root: &Path) -> std::path::PathBuf {
-    let file = root.join(LOADER_FILE);
-    if file.exists() { file } else { root.join(LOADER) }
+    let [file, link] = loaders(Architecture::HOST).map(|path| root.join(path));
+    if file.exists() { file } else { link }
 }
 
 fn failed(reason: String) -> BaseError {

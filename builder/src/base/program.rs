@@ -8,7 +8,8 @@ use contract::environment::{SHIM_PATH, WORKER_DIRECTORY};
 use contract::runtime::Language;
 
 use super::tree::{Node, Tree};
-use super::{BaseError, Recipe, elf};
+use super::{BaseError, BaseRequest, Recipe, elf};
+use crate::Architecture;
 
 /// What lies beside the workers and is not one.
 const NOT_SHIPPED: [&str; 4] = ["__pycache__", "node_modules", "test", "tests"];
@@ -19,13 +20,26 @@ pub(crate) struct Program {
     pub(crate) files: Vec<(String, Bytes)>,
 }
 
+/// What goes into a recipe's image: nothing into a build image.
+pub(crate) fn load(recipe: &Recipe, request: &BaseRequest<'_>) -> Result<Program, BaseError> {
+    match recipe.language()? {
+        Some(language) => read(request.shim, request.workers, language, request.architecture),
+        None => Ok(Program { files: Vec::new() }),
+    }
+}
+
 /// Reads the shim and the workers of a language.
-pub(crate) fn load(shim: &Path, workers: &Path, language: Language) -> Result<Program, BaseError> {
-    let executable =
-        fs::read(shim).map_err(|e| BaseError::Shim { path: shim.to_owned(), reason: e.to_string() })?;
-    if !elf::is_static_executable(&executable) {
-        let reason = "not a static x86-64 executable, and not every base has a loader".to_owned();
-        return Err(BaseError::Shim { path: shim.to_owned(), reason });
+fn read(
+    shim: &Path,
+    workers: &Path,
+    language: Language,
+    architecture: Architecture,
+) -> Result<Program, BaseError> {
+    let wrong = |reason: String| BaseError::Shim { path: shim.to_owned(), architecture, reason };
+    let executable = fs::read(shim).map_err(|e| wrong(e.to_string()))?;
+    if !elf::is_static_executable(&executable, architecture) {
+        let reason = "not a static executable for it, and not every base has a loader";
+        return Err(wrong(format!("the image is for {architecture}; {reason}")));
     }
     let mut files = vec![(SHIM_PATH.trim_start_matches('/').to_owned(), Bytes::from(executable))];
     if language != Language::Golang {
@@ -88,8 +102,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let shim = folder.path().join("shim");
         fs::write(&shim, "#!/bin/sh\n").unwrap();
-        let error = load(&shim, folder.path(), Language::Golang).err().unwrap().to_string();
-        assert!(error.contains("not a static x86-64 executable") && error.contains("crt-static"), "{error}");
+        let error = |architecture| {
+            read(&shim, folder.path(), Language::Golang, architecture).err().unwrap().to_string()
+        };
+        let (amd64, arm64) = (error(Architecture::Amd64), error(Architecture::Arm64));
+        assert!(amd64.contains("for amd64; not a static") && amd64.contains("crt-static"), "{amd64}");
+        assert!(arm64.contains("for arm64; not a static") && arm64.contains("scripts/aarch64"), "{arm64}");
     }
 
     #[test]

@@ -11,14 +11,17 @@ use oci::Digest;
 
 use super::mirrors::stanzas;
 use super::{Archive, BaseError, Lock, Locked, Mirrors, NpmPackage, Progress, Recipe, fetch};
+use crate::Architecture;
 
 /// Debian's public keys, where its packages put them.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// What is to be updated.
 pub struct UpdateRequest<'a> {
-    /// Folder with `recipe.toml`; `lock.toml` is written there.
+    /// Folder with `recipe.toml`; the lock is written there.
     pub recipe_dir: &'a Path,
+    /// The machine whose lock it is.
+    pub architecture: Architecture,
     /// Where archives that had to be downloaded are kept by their SHA-256.
     pub downloads: &'a Path,
     /// Debian's mirrors. npm uses its own configuration.
@@ -43,8 +46,9 @@ pub struct Change {
 /// # Errors
 /// apt or npm is missing or fails, no mirror is configured, or a package does not exist.
 pub fn update(request: &UpdateRequest<'_>) -> Result<Vec<Change>, BaseError> {
-    let recipe = Recipe::load(request.recipe_dir)?;
-    let before = Lock::load(request.recipe_dir).map(|lock| lock.packages).unwrap_or_default();
+    let recipe = Recipe::load(request.recipe_dir, request.architecture)?;
+    let before = Lock::load(request.recipe_dir, request.architecture);
+    let before = before.map(|lock| lock.packages).unwrap_or_default();
     let scratch = tempfile::tempdir().map_err(BaseError::io(&std::env::temp_dir()))?;
     (request.progress)(Progress::Step("asking apt"));
     let mut packages = debian(&recipe, request.mirrors, scratch.path())?;
@@ -60,7 +64,7 @@ pub fn update(request: &UpdateRequest<'_>) -> Result<Vec<Change>, BaseError> {
             }
         }
     }
-    Lock::save(request.recipe_dir, &packages)?;
+    Lock::save(request.recipe_dir, request.architecture, &packages)?;
     Ok(changes(&before, &packages))
 }
 
@@ -86,7 +90,9 @@ fn debian(recipe: &Recipe, mirrors: &Mirrors, scratch: &Path) -> Result<Vec<Lock
         let file = format!("dists/{}", recipe.suite);
         return Err(BaseError::NoMirror { kind: "Debian", file, flag: "--debian-mirror" });
     }
-    let options = apt_options(scratch, &sources(&recipe.suite, mirrors, Path::new(KEYRING).exists()))?;
+    let signed = Path::new(KEYRING).exists();
+    let sources = sources(&recipe.suite, recipe.architecture, mirrors, signed);
+    let options = apt_options(scratch, recipe.architecture, &sources)?;
     run("apt-get", Command::new("apt-get").args(&options).args(["-qq", "--error-on=any", "update"]))?;
     let show = ["show", "--no-all-versions", "--"];
     let shown = run("apt-cache", Command::new("apt-cache").args(&options).args(show).args(&recipe.debian))?;
@@ -95,8 +101,9 @@ fn debian(recipe: &Recipe, mirrors: &Mirrors, scratch: &Path) -> Result<Vec<Lock
 }
 
 /// Source lines for a suite: security archives have their own suite, all other mirrors the base and its updates.
-fn sources(suite: &str, mirrors: &[String], signed: bool) -> String {
-    let options = if signed { format!("[arch=amd64 signed-by={KEYRING}]") } else { "[arch=amd64]".into() };
+fn sources(suite: &str, architecture: Architecture, mirrors: &[String], signed: bool) -> String {
+    let key = if signed { format!(" signed-by={KEYRING}") } else { String::new() };
+    let options = format!("[arch={architecture}{key}]");
     let mut lines = String::new();
     for mirror in mirrors {
         let suites: &[&str] = if mirror.trim_end_matches('/').ends_with("security") {
@@ -111,7 +118,7 @@ fn sources(suite: &str, mirrors: &[String], signed: bool) -> String {
     lines
 }
 
-fn apt_options(scratch: &Path, sources: &str) -> Result<Vec<String>, BaseError> {
+fn apt_options(scratch: &Path, architecture: Architecture, sources: &str) -> Result<Vec<String>, BaseError> {
     for folder in ["state/lists/partial", "cache/archives/partial"] {
         let path = scratch.join(folder);
         fs::create_dir_all(&path).map_err(BaseError::io(&path))?;
@@ -125,8 +132,8 @@ fn apt_options(scratch: &Path, sources: &str) -> Result<Vec<String>, BaseError> 
         format!("Dir::Etc::SourceList={}", list.display()),
         "Dir::Etc::SourceParts=/dev/null".into(),
         "Dir::State::status=/dev/null".into(),
-        "APT::Architecture=amd64".into(),
-        "APT::Architectures=amd64".into(),
+        format!("APT::Architecture={architecture}"),
+        format!("APT::Architectures={architecture}"),
         "APT::Sandbox::User=root".into(),
         "Acquire::Languages=none".into(),
         "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false".into(),
@@ -193,10 +200,10 @@ mod tests {
     #[test]
     fn security_archives_have_their_own_suite() {
         let mirrors = ["http://m.test/debian".into(), "http://m.test/debian-security".into()];
-        let lines = sources("bookworm", &mirrors, false);
-        let expected = "deb [arch=amd64] http://m.test/debian bookworm main\n\
-                        deb [arch=amd64] http://m.test/debian bookworm-updates main\n\
-                        deb [arch=amd64] http://m.test/debian-security bookworm-security main\n";
+        let lines = sources("bookworm", Architecture::Arm64, &mirrors, false);
+        let expected = "deb [arch=arm64] http://m.test/debian bookworm main\n\
+                        deb [arch=arm64] http://m.test/debian bookworm-updates main\n\
+                        deb [arch=arm64] http://m.test/debian-security bookworm-security main\n";
         assert_eq!(lines, expected);
     }
 

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use builder::Architecture;
 use builder::base::{self, Base, BaseRequest, Mirrors};
 use root::Root;
 
@@ -61,6 +62,7 @@ impl World {
         let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
         base::build(&BaseRequest {
             recipe_dir: &recipes.join(runtime),
+            architecture: Architecture::Amd64,
             shim: &self.folder.path().join("shim"),
             workers: &self.folder.path().join("workers"),
             downloads: &downloads(),
@@ -87,7 +89,7 @@ fn built_twice(runtime: &str, most_megabytes: u64) -> Root {
     let (first, second) = (one.build(runtime), two.build(runtime));
     assert_eq!(first.digest, second.digest, "{runtime}: another place, other bytes");
     assert_eq!(one.build(runtime).digest, first.digest);
-    assert_eq!(base::locate(&one.images(), runtime).unwrap().digest, first.digest);
+    assert_eq!(base::locate(&one.images(), runtime, Architecture::Amd64).unwrap().digest, first.digest);
     oci::layout::verify(&first.image).unwrap();
     let size: u64 = first.image.layers.iter().map(|l| l.layer.size()).sum();
     assert!(size < most_megabytes * 1_000_000, "{runtime} has {size} bytes");

@@ -20,7 +20,13 @@ fn base() -> Base {
     config.config.env = vec!["PATH=/bin".into()];
     let layer = MemoryLayer::gzip(bytes::Bytes::from_static(b"base"), Digest::of(b"diff"));
     let image = Image::assemble(config, vec![ImageLayer::new(Arc::new(layer))], BTreeMap::new());
-    Base { runtime: "node10".into(), digest: image.digest(), image, layout: "/nowhere".into() }
+    Base {
+        runtime: "node10".into(),
+        architecture: builder::Architecture::Amd64,
+        digest: image.digest(),
+        image,
+        layout: "/nowhere".into(),
+    }
 }
 
 fn build(base: &Base, handler: &str, archive: &[u8]) -> Result<Built, BuildError> {

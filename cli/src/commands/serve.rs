@@ -96,7 +96,8 @@ pub(crate) fn images_of(data: &Path) -> PathBuf {
 /// Copies the current bases to where the unprivileged server can read them; the home they are built in need not
 /// be open to it. Other keys go.
 fn adopt_images(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let bases = base::list(from)?;
+    let mut bases = base::list(from)?;
+    bases.retain(|base| base.architecture == builder::Architecture::HOST);
     if bases.is_empty() {
         tracing::warn!(
             images = %from.display(),
@@ -113,7 +114,7 @@ fn adopt_images(from: &Path, to: &Path) -> anyhow::Result<()> {
             copy_tree(&base.layout, &unfinished)?;
             fs::rename(&unfinished, &layout)?;
         }
-        fs::write(folder.join("current"), key.to_string_lossy().as_bytes())?;
+        fs::write(folder.join(base::pointer(base.architecture)), key.to_string_lossy().as_bytes())?;
         for other in fs::read_dir(&folder)? {
             let other = other?;
             if other.file_type()?.is_dir() && other.file_name() != key {

@@ -45,6 +45,7 @@ fn fetch(lock: &Lock, mirrors: &[&str], downloads: &Path) -> (Result<Vec<Bytes>,
         lock,
         &BaseRequest {
             recipe_dir: Path::new("."),
+            architecture: crate::Architecture::Amd64,
             shim: Path::new("."),
             workers: Path::new("."),
             downloads,

@@ -121,13 +121,7 @@ fn build(arguments: &Build) -> anyhow::Result<Built> {
     let archive = pack::archive(&arguments.source)?;
     let runtime = arguments.runtime;
     let images = arguments.images_dir.clone().unwrap_or_else(super::images::defaults::images);
-    let base = base::list(&images)?.into_iter().find(|base| base.runtime == runtime.base());
-    let base = base.with_context(|| {
-        format!(
-            "no base image of {runtime} in {}; make it with: zipship images build {runtime}",
-            images.display()
-        )
-    })?;
+    let base = base::locate(&images, runtime.base(), builder::Architecture::HOST)?;
     let compile = compiler(arguments);
     let handler =
         arguments.handler.clone().unwrap_or_else(|| runtime.language().default_handler().to_owned());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 pub(crate) use crate::programs::cache;
-pub(super) use crate::programs::{shim, workers};
+pub(super) use crate::programs::workers;
 
 /// Where base images are kept.
 pub(crate) fn images() -> PathBuf {

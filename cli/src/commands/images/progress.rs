@@ -5,20 +5,23 @@ use std::io::IsTerminal as _;
 use builder::base::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Reports the steps of one runtime on standard error.
+use super::targets::Target;
+
+/// Reports the steps of one image on standard error.
 pub(super) struct Reporter {
-    runtime: &'static str,
+    name: String,
     bar: Option<ProgressBar>,
 }
 
 impl Reporter {
-    pub(super) fn new(runtime: &'static str) -> Self {
+    pub(super) fn new(target: Target) -> Self {
+        let name = format!("{} {}", target.name, target.architecture);
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new_spinner().with_prefix(runtime);
+            let bar = ProgressBar::new_spinner().with_prefix(name.clone());
             bar.enable_steady_tick(std::time::Duration::from_millis(100));
             bar
         });
-        Self { runtime, bar }
+        Self { name, bar }
     }
 
     pub(super) fn report(&self, step: Progress<'_>) {
@@ -36,14 +39,14 @@ impl Reporter {
     }
 
     fn print(&self, step: Progress<'_>) {
-        let runtime = self.runtime;
+        let name = &self.name;
         match step {
             Progress::Fetching { files, bytes } => {
-                eprintln!("{runtime}: downloading {files} files, {:.1} MB", bytes as f64 / 1e6);
+                eprintln!("{name}: downloading {files} files, {:.1} MB", bytes as f64 / 1e6);
             }
             Progress::Received { .. } => {}
-            Progress::Fetched { name } => eprintln!("{runtime}: {name}"),
-            Progress::Step(what) => eprintln!("{runtime}: {what}"),
+            Progress::Fetched { name: package } => eprintln!("{name}: {package}"),
+            Progress::Step(what) => eprintln!("{name}: {what}"),
         }
     }
 }

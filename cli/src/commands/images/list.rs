@@ -1,0 +1,57 @@
+//! `zipship images list`.
+
+use std::path::PathBuf;
+
+use builder::base::{self, Base};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{EXIT_CODES, defaults};
+
+#[derive(Debug, Args)]
+#[command(after_help = EXIT_CODES)]
+pub(super) struct List {
+    /// Where images are kept [default: $XDG_CACHE_HOME/zipship/images].
+    #[arg(long, value_name = "DIR")]
+    images_dir: Option<PathBuf>,
+    /// Print one JSON array instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &List) -> anyhow::Result<()> {
+    let images_dir = arguments.images_dir.clone().unwrap_or_else(defaults::images);
+    let bases = base::list_all(&images_dir)?;
+    if !arguments.json {
+        bases.iter().for_each(|base| println!("{}", line(base)));
+        if bases.is_empty() {
+            eprintln!("no base image in {}; build them with: zipship images build", images_dir.display());
+        }
+    }
+    print_json(arguments.json, bases.iter().map(described).collect())
+}
+
+/// `node10 amd64 sha256:... 14.2 + 1.1 MB`
+pub(super) fn line(base: &Base) -> String {
+    let sizes: Vec<String> =
+        base.image.layers.iter().map(|l| format!("{:.1}", l.layer.size() as f64 / 1e6)).collect();
+    format!("{} {} {} {} MB", base.runtime, base.architecture, base.digest, sizes.join(" + "))
+}
+
+pub(super) fn described(base: &Base) -> Value {
+    let layer = |l: &oci::ImageLayer| json!({ "digest": l.layer.digest(), "size": l.layer.size() });
+    json!({
+        "runtime": base.runtime,
+        "architecture": base.architecture,
+        "digest": base.digest,
+        "layers": base.image.layers.iter().map(layer).collect::<Vec<_>>(),
+        "layout": base.layout.display().to_string(),
+    })
+}
+
+pub(super) fn print_json(wanted: bool, values: Vec<Value>) -> anyhow::Result<()> {
+    if wanted {
+        println!("{}", serde_json::to_string_pretty(&values)?);
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! Where archives come from and where they are kept.
+
+use std::path::PathBuf;
+
+use builder::base::Mirrors;
+use clap::Args;
+
+use super::defaults;
+
+/// Options of the commands that download.
+#[derive(Debug, Args)]
+pub(super) struct Sources {
+    /// Where downloads are kept [default: $XDG_CACHE_HOME/zipship/downloads].
+    #[arg(long, value_name = "DIR")]
+    downloads: Option<PathBuf>,
+    /// A Debian mirror instead of apt's; may be given several times.
+    #[arg(long, value_name = "URL")]
+    debian_mirror: Vec<String>,
+    /// An npm registry instead of npm's, for `build`; may be given several times.
+    #[arg(long, value_name = "URL")]
+    npm_registry: Vec<String>,
+}
+
+impl Sources {
+    pub(super) fn downloads(&self) -> PathBuf {
+        self.downloads.clone().unwrap_or_else(|| defaults::cache().join("downloads"))
+    }
+
+    pub(super) fn mirrors(&self) -> Mirrors {
+        Mirrors::of_this_machine().with_debian(self.debian_mirror.clone()).with_npm(self.npm_registry.clone())
+    }
+}
