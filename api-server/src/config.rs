@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use builder::zip::ArchiveLimits;
 use contract::limits::ApiLimits;
 
 /// Configuration of the API, its store and its archives.
@@ -17,6 +18,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Limits, each named in its refusal.
     pub limits: ApiLimits,
+    /// How much an archive may be.
+    pub archive_limits: ArchiveLimits,
     /// How long a presigned URL is good for.
     pub presigned_life: Duration,
     /// How long a request waits for a namespace that is still being made.
@@ -33,6 +36,7 @@ impl Config {
             regions: vec!["fr-par".into(), "nl-ams".into()],
             data,
             limits: ApiLimits::default(),
+            archive_limits: ArchiveLimits::default(),
             presigned_life: Duration::from_secs(3600),
             namespace_wait: Duration::from_secs(10),
         }

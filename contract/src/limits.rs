@@ -25,10 +25,6 @@ pub struct ApiLimits {
     pub max_scale: u32,
     /// Highest `timeout`, in milliseconds.
     pub timeout_ms: u64,
-    /// Largest archive, in bytes.
-    pub archive_bytes: u64,
-    /// Most bytes that an archive unpacks to.
-    pub unpacked_bytes: u64,
     /// Largest page; a larger `page_size` is clamped.
     pub page_size: u32,
     /// Most environment variables of one resource.
@@ -44,8 +40,6 @@ impl Default for ApiLimits {
         Self {
             max_scale: 100,
             timeout_ms: 900_000,
-            archive_bytes: 100 << 20,
-            unpacked_bytes: 500 << 20,
             page_size: 100,
             variables: 100,
             variable_bytes: 8 << 10,

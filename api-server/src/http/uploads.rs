@@ -34,7 +34,7 @@ pub(super) async fn upload_url(
     query: Pairs,
     origin: Origin,
 ) -> Result<Json<PresignedUrl>, HttpError> {
-    let most = state.config.limits.archive_bytes;
+    let most = state.config.archive_limits.archive_bytes;
     // The function first: to strangers it does not exist, whatever else they ask.
     state.store.function(&caller.organization_id, &caller.region, &id).await?;
     let Some(text) = query.get("content_length") else {

@@ -6,7 +6,6 @@ mod listener;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use builder::zip::ArchiveLimits;
 use gateway::{Gateway, GatewayConfig};
 use registry::Registry;
 use runner::Backend;
@@ -93,7 +92,7 @@ pub async fn run(
     let deployer = Deployer::new(Platform {
         store: state.store.clone(),
         archives: state.archives.clone(),
-        archive_limits: archive_limits(&config),
+        archive_limits: config.archive_limits,
         bases: bases.clone(),
         registry: state.registry_client()?,
         registry_host: own.clone(),
@@ -170,14 +169,6 @@ impl State {
             oci::client::Credentials::Basic { user: user.to_owned(), password: password.to_owned() };
         let options = oci::client::Options { credentials, plain_http: true, ..Default::default() };
         oci::client::Client::new(options).map_err(failed("the registry's client"))
-    }
-}
-
-fn archive_limits(config: &Config) -> ArchiveLimits {
-    ArchiveLimits {
-        archive_bytes: config.limits.archive_bytes,
-        unpacked_bytes: config.limits.unpacked_bytes,
-        ..ArchiveLimits::default()
     }
 }
 

@@ -24,15 +24,21 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// The body of the first extra field with that id.
-pub(super) fn extra_field(extra: &[u8], id: u16) -> Option<Bytes<'_>> {
-    let mut rest = Bytes(extra);
-    loop {
-        let found = rest.u16()?;
-        let length = rest.u16()?;
-        let body = rest.take(usize::from(length))?;
-        if found == id {
-            return Some(Bytes(body));
+/// An extra field that cannot be read in one way only: it is there twice, or reaches past the others' end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unclear {
+    pub(super) id: u16,
+}
+
+/// The body of the extra field with that id. Up to three bytes behind the last field are padding of tools that
+/// align the data.
+pub(super) fn extra_field(extra: &[u8], id: u16) -> Result<Option<Bytes<'_>>, Unclear> {
+    let (mut rest, mut body) = (Bytes(extra), None);
+    while let (Some(found), Some(length)) = (rest.u16(), rest.u16()) {
+        let Some(bytes) = rest.take(length.into()) else { return Err(Unclear { id: found }) };
+        if found == id && body.replace(Bytes(bytes)).is_some() {
+            return Err(Unclear { id });
         }
     }
+    Ok(body)
 }

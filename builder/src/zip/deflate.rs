@@ -9,6 +9,9 @@ use libz_rs_sys as zlib;
 
 use super::{Refusal, Sink};
 
+/// Steps without output after which the sink is called nevertheless.
+const SILENT: u32 = 4096;
+
 /// Where the last block of a deflate stream lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastBlock {
@@ -83,6 +86,7 @@ impl Inflater {
         unsafe { zlib::inflateReset(&raw mut *self.stream) };
         let (mut rest, mut produced) = (raw, 0u64);
         let (mut header_bit, mut last) = (0, None);
+        let mut silent = 0u32;
         loop {
             let step = self.step(rest);
             rest = &rest[step.read..];
@@ -90,7 +94,9 @@ impl Inflater {
             if produced > size {
                 return Err(InflateError::Size { found: produced });
             }
-            if step.written > 0 {
+            // Nothing at all now and then: a stream of empty blocks must not keep the sink from its deadline.
+            silent = if step.written > 0 { 0 } else { silent + 1 };
+            if silent.is_multiple_of(SILENT) {
                 sink(&self.buffer[..step.written]).map_err(InflateError::Sink)?;
             }
             match step.code {

@@ -1,6 +1,7 @@
 //! The archive's end records and its directory: the one place that says what is in it.
 
-use super::bytes::{Bytes, extra_field};
+use super::bytes::{Bytes, Unclear, extra_field};
+use super::entry::shown;
 use super::{ArchiveLimits, Refusal};
 
 const END: &[u8; 4] = b"PK\x05\x06";
@@ -8,7 +9,8 @@ const END_SIZE: usize = 22;
 const ZIP64_LOCATOR: &[u8; 4] = b"PK\x06\x07";
 const ZIP64_LOCATOR_SIZE: usize = 20;
 const ZIP64_END: &[u8; 4] = b"PK\x06\x06";
-const ZIP64_END_SIZE: usize = 56;
+/// Without the extensible data that nobody writes and nobody reads alike.
+const ZIP64_END_SIZE: u64 = 56;
 const RECORD: &[u8; 4] = b"PK\x01\x02";
 /// Extra field with the 64-bit sizes and offset.
 pub(super) const ZIP64_EXTRA: u16 = 1;
@@ -142,7 +144,7 @@ fn end64(archive: &[u8], locator: usize, end32: &End) -> Result<End, Refusal> {
     let bytes = slice(archive, at, length).filter(|b| b.starts_with(ZIP64_END)).ok_or_else(cut)?;
     let mut record = Bytes(&bytes[4..]);
     let size = record.u64().ok_or_else(cut)?;
-    if bytes.len() < ZIP64_END_SIZE || size.checked_add(12) != Some(length) {
+    if length != ZIP64_END_SIZE || size != ZIP64_END_SIZE - 12 {
         return Err(cut());
     }
     let read = (|| {
@@ -203,11 +205,19 @@ fn record<'a>(rest: &mut Bytes<'a>) -> Option<Result<Record<'a>, Refusal>> {
     if disk != 0 {
         return Some(Err(Refusal::Split));
     }
-    let mut zip64 = extra_field(extra, ZIP64_EXTRA).unwrap_or(Bytes(&[]));
+    let (compressed, size, offset) = (compressed.into(), size.into(), offset.into());
+    let mut record = Record { host, flags, method, crc, compressed, size, offset, attributes, name, extra };
+    let mut zip64 = match extra_field(extra, ZIP64_EXTRA) {
+        Ok(field) => field.unwrap_or(Bytes(&[])),
+        Err(Unclear { id }) => return Some(Err(Refusal::ExtraField { entry: shown(&record), id })),
+    };
     // The field carries only what did not fit, in this order.
-    let mut wide = |narrow: u32| if narrow == u32::MAX { zip64.u64() } else { Some(narrow.into()) };
-    let (size, compressed, offset) = (wide(size)?, wide(compressed)?, wide(offset)?);
-    Some(Ok(Record { host, flags, method, crc, compressed, size, offset, attributes, name, extra }))
+    for value in [&mut record.size, &mut record.compressed, &mut record.offset] {
+        if *value == u64::from(u32::MAX) {
+            *value = zip64.u64()?;
+        }
+    }
+    Some(Ok(record))
 }
 
 pub(super) fn slice(archive: &[u8], offset: u64, length: u64) -> Option<&[u8]> {

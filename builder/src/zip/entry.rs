@@ -95,7 +95,12 @@ fn one<'a>(archive: &'a [u8], record: &Record<'a>, next: u64) -> Result<(Data<'a
     let data_end = local.data + record.compressed;
     let end =
         if record.flags & DESCRIBED == 0 { data_end } else { described(archive, record, data_end, next)? };
-    let method = if record.method == 0 { Method::Stored } else { Method::Deflate };
+    let empty = raw.is_empty() && record.size == 0;
+    if empty && record.crc != 0 {
+        return Err(Refusal::Checksum { entry: shown(record), found: 0, declared: record.crc });
+    }
+    // Some tools call it deflate and write no stream: nothing is nothing either way.
+    let method = if record.method == 0 || empty { Method::Stored } else { Method::Deflate };
     Ok((Data { raw, method, size: record.size, crc: record.crc }, end))
 }
 
@@ -112,7 +117,8 @@ fn local(archive: &[u8], offset: u64) -> Option<Local<'_>> {
     let name = rest.take(name.into())?;
     let extra = rest.take(extra.into())?;
     let data = archive.len() as u64 - rest.0.len() as u64;
-    let mut zip64 = extra_field(extra, ZIP64_EXTRA).unwrap_or(Bytes(&[]));
+    // What is unclear here is not read: the values must then be the directory's without it.
+    let mut zip64 = extra_field(extra, ZIP64_EXTRA).ok().flatten().unwrap_or(Bytes(&[]));
     let mut wide = |narrow: u32| if narrow == u32::MAX { zip64.u64() } else { Some(narrow.into()) };
     let (size, compressed) = (wide(size)?, wide(compressed)?);
     Some(Local { flags, method, crc, compressed, size, name, data })

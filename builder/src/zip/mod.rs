@@ -8,6 +8,7 @@
 //! `name` (decoding and normalising), then the rules about the whole.
 
 mod bytes;
+mod code;
 mod deflate;
 mod directory;
 mod entry;
@@ -17,7 +18,7 @@ mod refusal;
 mod vet;
 
 pub use deflate::{Inflater, LastBlock};
-pub use limits::ArchiveLimits;
+pub use limits::{ArchiveLimits, InvalidLimit, LIMITS, Limit};
 pub use refusal::Refusal;
 pub use vet::vet;
 

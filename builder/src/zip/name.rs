@@ -1,6 +1,6 @@
 //! From an entry's name to a path: decoding, and everything that is refused in a path.
 
-use super::bytes::extra_field;
+use super::bytes::{Unclear, extra_field};
 use super::directory::Record;
 use super::entry::{UTF8, shown};
 use super::{ArchiveLimits, Refusal};
@@ -16,6 +16,8 @@ pub(super) struct Name {
     /// Empty for the archive's root.
     pub(super) path: String,
     pub(super) directory: bool,
+    /// Whether its encoding is the format's default, for want of anything better.
+    pub(super) assumed: bool,
 }
 
 /// Decodes and normalises a record's name.
@@ -30,38 +32,42 @@ pub(super) fn read(record: &Record<'_>, limits: &ArchiveLimits) -> Result<Name, 
             limit: limits.path_bytes,
         });
     }
-    let mut name = decode(record)?;
+    let (mut name, assumed) = decode(record)?;
     if name.contains('\\') {
         if !BACKSLASH_HOSTS.contains(&record.host) {
             return Err(Refusal::PathBackslash { entry: name });
         }
         name = name.replace('\\', "/");
     }
-    normalise(name, limits)
+    Ok(Name { assumed, ..normalise(name, limits)? })
 }
 
-fn decode(record: &Record<'_>) -> Result<String, Refusal> {
+/// The name, and whether its encoding is assumed.
+fn decode(record: &Record<'_>) -> Result<(String, bool), Refusal> {
     let plain = || str::from_utf8(record.name).ok().map(str::to_owned);
     let certain = record.name.is_ascii() || record.flags & UTF8 != 0;
     let name = match certain {
         true => Some(plain().ok_or_else(|| Refusal::NameEncoding { entry: shown(record) })?),
         false => None,
     };
-    match (name, unicode_path(record)) {
+    match (name, unicode_path(record)?) {
         (Some(name), Some(other)) if name != other => Err(Refusal::SecondName { entry: name, other }),
-        (Some(name), _) | (None, Some(name)) => Ok(name),
+        (Some(name), _) | (None, Some(name)) => Ok((name, false)),
         // What the format says of names without a flag; Python and Rust read them so too.
-        (None, None) => Ok(record.name.iter().map(|byte| cp437(*byte)).collect()),
+        (None, None) => Ok((record.name.iter().map(|byte| cp437(*byte)).collect(), true)),
     }
 }
 
 /// The second name, when it is about this first name (its checksum says so).
-fn unicode_path(record: &Record<'_>) -> Option<String> {
-    let mut field = extra_field(record.extra, UNICODE_PATH)?;
-    let [version] = field.take(1)?.try_into().ok()?;
-    let crc = field.u32()?;
-    let text = str::from_utf8(field.0).ok()?;
-    (version == 1 && crc == crc32fast::hash(record.name)).then(|| text.to_owned())
+fn unicode_path(record: &Record<'_>) -> Result<Option<String>, Refusal> {
+    let field = extra_field(record.extra, UNICODE_PATH)
+        .map_err(|Unclear { id }| Refusal::ExtraField { entry: shown(record), id })?;
+    Ok(field.and_then(|mut field| {
+        let [version] = field.take(1)?.try_into().ok()?;
+        let crc = field.u32()?;
+        let text = str::from_utf8(field.0).ok()?;
+        (version == 1 && crc == crc32fast::hash(record.name)).then(|| text.to_owned())
+    }))
 }
 
 fn normalise(name: String, limits: &ArchiveLimits) -> Result<Name, Refusal> {
@@ -89,7 +95,7 @@ fn normalise(name: String, limits: &ArchiveLimits) -> Result<Name, Refusal> {
     }
     // "dir/." is a directory as much as "dir/" is.
     let directory = name.ends_with('/') || name.ends_with("/.") || name == ".";
-    Ok(Name { path: components.join("/"), directory })
+    Ok(Name { path: components.join("/"), directory, assumed: false })
 }
 
 /// IBM's code page 437, the format's first encoding of names.

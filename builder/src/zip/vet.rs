@@ -10,6 +10,8 @@ use super::{directory, entry, name};
 
 /// Longest target of a symbolic link, in bytes: what Linux allows.
 const LINK_BYTES: u64 = 4096;
+/// The most that a tool writes for nothing: an empty deflate stream has two bytes, with a flush seven.
+const EMPTY_BYTES: usize = 16;
 /// Systems that keep a Unix mode in the upper half of the attributes: Unix and macOS.
 const UNIX_HOSTS: [u8; 2] = [3, 19];
 
@@ -26,13 +28,17 @@ pub fn vet<'a>(archive: &'a [u8], limits: &ArchiveLimits) -> Result<Archive<'a>,
     sizes(archive, &directory.records, limits)?;
     let data = entry::data(archive, &directory.records, directory.offset)?;
     let mut vetted = Archive::default();
+    let (mut inflater, mut assumed) = (None, Vec::new());
     for (record, data) in directory.records.iter().zip(data) {
         let name = name::read(record, limits)?;
         if is_litter(&name.path) {
             vetted.dropped.push(name.path);
             continue;
         }
-        let kind = kind(record, &name, data)?;
+        let kind = kind(record, &name, data, &mut inflater)?;
+        if name.assumed {
+            assumed.push(name.path.clone());
+        }
         if !name.path.is_empty() {
             vetted.entries.push(Entry { path: name.path, kind });
         }
@@ -40,6 +46,13 @@ pub fn vet<'a>(archive: &'a [u8], limits: &ArchiveLimits) -> Result<Archive<'a>,
     vetted.entries.sort_by(|a, b| a.path.cmp(&b.path));
     collisions(&vetted.entries)?;
     vetted.warnings = case_collisions(&vetted.entries);
+    vetted.warnings.extend(assumed.first().map(|path| {
+        let count = assumed.len();
+        format!(
+            "{count} names are not marked as UTF-8 and were read as code page 437, such as {path:?}; \
+             if that is wrong, make the archive with a tool that marks them"
+        )
+    }));
     Ok(vetted)
 }
 
@@ -80,14 +93,24 @@ fn is_litter(path: &str) -> bool {
     path == "__MACOSX" || path.starts_with("__MACOSX/") || file.starts_with("._") || file == ".DS_Store"
 }
 
-fn kind<'a>(record: &Record<'a>, name: &Name, data: Data<'a>) -> Result<Kind<'a>, Refusal> {
+fn kind<'a>(
+    record: &Record<'a>,
+    name: &Name,
+    data: Data<'a>,
+    inflater: &mut Option<Inflater>,
+) -> Result<Kind<'a>, Refusal> {
     let mode = if UNIX_HOSTS.contains(&record.host) { record.attributes >> 16 } else { 0 };
     let special = |kind| Err(Refusal::Special { entry: shown(record), kind });
     let unclear = || Err(Refusal::Kind { entry: shown(record) });
     match mode & 0o170_000 {
-        0 | 0o040_000 if name.directory && data.size == 0 => Ok(Kind::Directory),
+        0 | 0o040_000 if name.directory && data.size == 0 && data.raw.len() <= EMPTY_BYTES => {
+            data.read(&shown(record), inflater.get_or_insert_default())?;
+            Ok(Kind::Directory)
+        }
         0 | 0o100_000 if !name.directory => Ok(Kind::File { executable: mode & 0o100 != 0, data }),
-        0o120_000 if !name.directory => Ok(Kind::Link { target: link_target(record, name, data)? }),
+        0o120_000 if !name.directory => {
+            Ok(Kind::Link { target: link_target(record, name, data, inflater.get_or_insert_default())? })
+        }
         0o020_000 | 0o060_000 => special("a device"),
         0o010_000 => special("a named pipe"),
         0o140_000 => special("a socket"),
@@ -97,12 +120,18 @@ fn kind<'a>(record: &Record<'a>, name: &Name, data: Data<'a>) -> Result<Kind<'a>
 
 /// A link's target: it may climb first and descend then, so that where it leads is seen without following
 /// other links, and it may not climb out.
-fn link_target(record: &Record<'_>, name: &Name, data: Data<'_>) -> Result<String, Refusal> {
+fn link_target(
+    record: &Record<'_>,
+    name: &Name,
+    data: Data<'_>,
+    inflater: &mut Inflater,
+) -> Result<String, Refusal> {
     let entry = shown(record);
-    if data.size == 0 || data.size > LINK_BYTES {
-        return Err(Refusal::LinkLength { entry, found: data.size, limit: LINK_BYTES });
+    let found = data.size.max(data.raw.len() as u64);
+    if data.size == 0 || found > LINK_BYTES {
+        return Err(Refusal::LinkLength { entry, found, limit: LINK_BYTES });
     }
-    let bytes = data.read(&entry, &mut Inflater::new())?;
+    let bytes = data.read(&entry, inflater)?;
     let target = String::from_utf8_lossy(&bytes).into_owned();
     let climbs =
         target.split('/').take_while(|c| matches!(*c, ".." | "." | "")).filter(|c| *c == "..").count();
@@ -127,12 +156,13 @@ fn collisions(entries: &[Entry<'_>]) -> Result<(), Refusal> {
     }
     for entry in entries {
         for (at, _) in entry.path.match_indices('/') {
-            let above = &entry.path[..at];
-            let (above, below) = (above.to_owned(), entry.path.clone());
-            match kinds.get(above.as_str()) {
-                Some(Kind::File { .. }) => return Err(Refusal::FileAsDirectory { entry: above, below }),
+            let (above, below) = (&entry.path[..at], &entry.path);
+            match kinds.get(above) {
+                Some(Kind::File { .. }) => {
+                    return Err(Refusal::FileAsDirectory { entry: above.to_owned(), below: below.clone() });
+                }
                 Some(Kind::Link { .. }) => {
-                    return Err(Refusal::LinkAsDirectory { entry: below, link: above });
+                    return Err(Refusal::LinkAsDirectory { entry: below.clone(), link: above.to_owned() });
                 }
                 Some(Kind::Directory) | None => {}
             }

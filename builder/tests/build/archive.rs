@@ -18,9 +18,16 @@ pub(crate) struct Item {
     /// Checksum, compressed size, size.
     pub(crate) local: Option<(u32, u32, u32)>,
     pub(crate) host: u8,
+    /// The version of the format that the tool says it knows.
+    pub(crate) version: u8,
     pub(crate) mode: u32,
+    /// The lower half of the attributes: FAT's.
+    pub(crate) dos: u16,
     pub(crate) disk: u16,
     pub(crate) extra: Vec<u8>,
+    /// Of the header beside the data.
+    pub(crate) local_extra: Vec<u8>,
+    pub(crate) comment: Vec<u8>,
     pub(crate) offset: Option<u32>,
     /// Bytes before its header.
     pub(crate) gap: Vec<u8>,
@@ -49,9 +56,13 @@ impl Item {
             compressed: bytes.len() as u32,
             local: None,
             host: 3,
+            version: 20,
             mode: 0o100_644,
+            dos: 0,
             disk: 0,
             extra: Vec::new(),
+            local_extra: Vec::new(),
+            comment: Vec::new(),
             offset: None,
             gap: Vec::new(),
             descriptor: Vec::new(),
@@ -76,6 +87,22 @@ impl Item {
         self
     }
 
+    /// A directory as Unix tools write it.
+    pub(crate) fn directory(name: &str) -> Self {
+        Self { mode: 0o040_755, dos: 0x10, ..Self::stored(name, b"") }
+    }
+
+    /// With its sizes in 64 bits, in both headers.
+    pub(crate) fn zip64(self) -> Self {
+        self.with(|item| {
+            let sizes =
+                [u64::from(item.size).to_le_bytes(), u64::from(item.compressed).to_le_bytes()].concat();
+            item.extra.extend(field(1, &sizes));
+            item.local_extra.extend(field(1, &sizes));
+            (item.size, item.compressed) = (u32::MAX, u32::MAX);
+        })
+    }
+
     /// With a data descriptor, its own header full of zeros.
     pub(crate) fn described(self, signature: bool) -> Self {
         self.with(|item| {
@@ -86,6 +113,41 @@ impl Item {
             item.descriptor.extend(fields.iter().flat_map(|field| field.to_le_bytes()));
         })
     }
+}
+
+/// An extra field.
+pub(crate) fn field(id: u16, body: &[u8]) -> Vec<u8> {
+    [&id.to_le_bytes()[..], &(body.len() as u16).to_le_bytes(), body].concat()
+}
+
+/// The archive with its end record's comment set.
+pub(crate) fn commented(archive: &[u8], comment: &[u8]) -> Vec<u8> {
+    let mut out = archive[..archive.len() - 2].to_vec();
+    out.extend((comment.len() as u16).to_le_bytes());
+    out.extend(comment);
+    out
+}
+
+/// The archive with a 64-bit end record and its locator; the old end record keeps nothing but the maximum.
+pub(crate) fn zip64_end(archive: &[u8]) -> Vec<u8> {
+    let (body, end) = archive.split_at(archive.len() - 22);
+    let count = u64::from(u16::from_le_bytes([end[10], end[11]]));
+    let wide = |at: usize| u64::from(u32::from_le_bytes(end[at..at + 4].try_into().unwrap()));
+    let mut out = body.to_vec();
+    out.extend(b"PK\x06\x06");
+    out.extend(44u64.to_le_bytes());
+    put16(&mut out, &[45, 45]);
+    put32(&mut out, &[0, 0]);
+    out.extend([count, count, wide(12), wide(16)].iter().flat_map(|value| value.to_le_bytes()));
+    out.extend(b"PK\x06\x07");
+    put32(&mut out, &[0]);
+    out.extend((body.len() as u64).to_le_bytes());
+    put32(&mut out, &[1]);
+    out.extend(b"PK\x05\x06");
+    put16(&mut out, &[0, 0, u16::MAX, u16::MAX]);
+    put32(&mut out, &[u32::MAX, u32::MAX]);
+    put16(&mut out, &[0]);
+    out
 }
 
 fn put16(out: &mut Vec<u8>, values: &[u16]) {
@@ -110,18 +172,23 @@ pub(crate) fn zip(items: &[Item]) -> Vec<u8> {
             &[20, item.local_flags.unwrap_or(item.flags), item.local_method.unwrap_or(item.method), 0, 33],
         );
         put32(&mut out, &[crc, compressed, size]);
-        put16(&mut out, &[local_name.len() as u16, 0]);
+        put16(&mut out, &[local_name.len() as u16, item.local_extra.len() as u16]);
         out.extend(local_name);
+        out.extend(&item.local_extra);
         out.extend(&item.raw);
         out.extend(&item.descriptor);
         directory.extend(b"PK\x01\x02");
-        directory.extend([20, item.host]);
+        directory.extend([item.version, item.host]);
         put16(&mut directory, &[20, item.flags, item.method, 0, 33]);
         put32(&mut directory, &[item.crc, item.compressed, item.size]);
-        put16(&mut directory, &[item.name.len() as u16, item.extra.len() as u16, 0, item.disk, 0]);
-        put32(&mut directory, &[item.mode << 16, offset]);
+        put16(
+            &mut directory,
+            &[item.name.len() as u16, item.extra.len() as u16, item.comment.len() as u16, item.disk, 0],
+        );
+        put32(&mut directory, &[item.mode << 16 | u32::from(item.dos), offset]);
         directory.extend(&item.name);
         directory.extend(&item.extra);
+        directory.extend(&item.comment);
     }
     let start = out.len() as u32;
     out.extend(&directory);

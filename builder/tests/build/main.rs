@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod archive;
-mod attacks;
+mod cases;
 mod golang;
 mod image;
 mod joiner;
 mod layers;
+mod refusals_page;
+mod rules;
 mod tools;

@@ -16,6 +16,8 @@ use clap::Args;
 use runner::local::{LauncherConfig, life, server_dir};
 use tracing::level_filters::LevelFilter;
 
+use super::build::limits::Limits;
+
 /// How long the server may take to end; a little more than running requests have.
 const SHUTDOWN: Duration = Duration::from_secs(15);
 
@@ -52,6 +54,8 @@ pub(crate) struct Serve {
     /// An instance that nobody calls is stopped after so many seconds.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     pub(crate) idle: u64,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
     /// Logs as JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -160,6 +164,7 @@ fn server_arguments(serve: &Serve, data: &Path) -> anyhow::Result<Vec<String>> {
     for region in &serve.regions {
         arguments.extend(["--region".to_owned(), region.clone()]);
     }
+    arguments.extend(serve.limits.arguments());
     if let Some(url) = &serve.public_url {
         arguments.extend(["--public-url".to_owned(), url.clone()]);
     }

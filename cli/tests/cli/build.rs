@@ -193,6 +193,22 @@ fn each_way_to_fail_has_its_code_and_its_words() {
 }
 
 #[test]
+fn limits_of_archives_are_set_by_name() {
+    let bench = Bench::new();
+    let said = |limit: &str| {
+        let output = bench.build(&["--limit", limit]);
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    let (code, words) = said("file-bytes=5");
+    assert_eq!(code, Some(1));
+    assert!(words.contains("\"handler.js\"") && words.contains("limit file-bytes is 5"), "{words}");
+    let (code, words) = said("files=5");
+    assert_eq!(code, Some(2));
+    assert!(words.contains("decode-seconds"), "{words}");
+    assert_eq!(said("file-bytes=1k").0, Some(0));
+}
+
+#[test]
 fn the_password_may_come_from_the_environment() {
     let bench = Bench::new();
     std::fs::remove_file(bench.path("config.json")).expect("removed");

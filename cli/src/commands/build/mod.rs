@@ -1,5 +1,6 @@
 //! `zipship build`: an archive or a directory becomes an image, in a registry or in a file. No daemon, no root.
 
+pub(crate) mod limits;
 mod output;
 mod pack;
 
@@ -11,7 +12,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use builder::base;
 use builder::golang::LocalCompile;
-use builder::zip::ArchiveLimits;
 use builder::{BuildRequest, Built};
 use clap::Args;
 use contract::runtime::Runtime;
@@ -60,6 +60,8 @@ pub(crate) struct Build {
     /// A repository of the target registry that has the base's layers: they are linked, not sent.
     #[arg(long, value_name = "REPOSITORY")]
     mount_from: Option<String>,
+    #[command(flatten)]
+    limits: limits::Limits,
     #[command(flatten)]
     access: Access,
     /// Print one JSON object instead of text.
@@ -131,7 +133,7 @@ fn build(arguments: &Build) -> anyhow::Result<Built> {
         runtime,
         handler: &handler,
         base: &base,
-        limits: ArchiveLimits::default(),
+        limits: arguments.limits.of_archives()?,
         compile: compile.as_ref().map(|compile| compile as &dyn builder::golang::Compile),
         labels: &labels,
     });
