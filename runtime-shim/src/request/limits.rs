@@ -77,12 +77,25 @@ pub(crate) async fn read(mut body: Incoming, version: Version, limit: usize) -> 
     Ok(first.unwrap_or_else(|| whole.freeze()))
 }
 
+/// What breaks the rules of HTTP/1 while it is read.
+pub(crate) fn broken(violation: Violation) -> Refusal {
+    let (status, kind) = match violation {
+        Violation::LongHead | Violation::LongName | Violation::ManyHeaders => {
+            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request.Headers")
+        }
+        Violation::LongTarget => (StatusCode::URI_TOO_LONG, "Request.Target"),
+        Violation::Target => (StatusCode::BAD_REQUEST, "Request.Target"),
+        _ => (StatusCode::BAD_REQUEST, "Request.Framing"),
+    };
+    Refusal::new(status, kind, violation.to_string()).closing()
+}
+
 /// Why the rest of a body does not come, as the connection tells it.
 fn broken_off(error: &hyper::Error) -> Refusal {
     let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
     let inner = io.and_then(io::Error::get_ref);
     if let Some(violation) = inner.and_then(|inner| inner.downcast_ref::<Violation>()) {
-        return Refusal::new(StatusCode::BAD_REQUEST, "Request.Framing", violation.to_string()).closing();
+        return broken(*violation);
     }
     if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
         let message = "the rest of the body did not come in time";

@@ -33,6 +33,7 @@ use crate::config::Limits;
 use crate::init::drain::End;
 use crate::init::logs::{Level, Logs};
 use crate::metrics::Metrics;
+use crate::serve::Violation;
 use crate::worker::{Call, Worker};
 
 /// What every request needs; one for the life of the process.
@@ -49,14 +50,24 @@ pub(crate) struct Shim {
 
 /// The whole flow. Dropping the future (the caller has gone) tells the worker, and keeps the slot until the
 /// handler has finished.
-pub(crate) async fn handle(shim: Arc<Shim>, peer: Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
+///
+/// `violation`: the request stands for one that was refused while it was read.
+pub(crate) async fn handle(
+    shim: Arc<Shim>,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+    violation: Option<Violation>,
+) -> Response<Body> {
     shim.end.count();
     let count = shim.metrics.request();
     let (method, version) = (request.method().clone(), request.version());
     let traceparent = trace::of(request.headers());
     let path = shim.logs.wants(Level::Debug).then(|| request.uri().path().to_owned());
     let id = id::of(request.headers());
-    let result = flow(&shim, &peer, id.clone(), request).await.and_then(answer::carry);
+    let result = match violation {
+        Some(violation) => Err(limits::broken(violation)),
+        None => flow(&shim, &peer, id.clone(), request).await.and_then(answer::carry),
+    };
     if let Some(line) = result.as_ref().err().and_then(Refusal::log_line) {
         shim.logs.of_request(Level::Warn, &id, &line);
     }

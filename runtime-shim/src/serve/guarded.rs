@@ -1,24 +1,41 @@
 //! A connection as the HTTP server reads it: nothing that breaks the rules of framing comes through, and a caller
 //! that stops in the middle is not waited for.
 //!
-//! After a violation in a head the server gets bytes that are no request, which it answers with 400 before it
-//! closes; in a body it gets an error, which becomes the answer of that request. It never reads on.
+//! Heads come through whole. Instead of one that breaks a rule the server gets [`STAND_IN`], whose answer is the
+//! refusal: so it is an answer like all others. A violation in a body is an error of that body, which becomes the
+//! answer of its request. The caller is not read any further.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::header::HOST;
+use hyper::{Request, Version};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::framing::{Framing, Refused, Stage, Violation};
+use super::framing::{Framing, HeadOf, Refused, Stage, Violation};
+use super::held::Held;
 
-/// No head has a NUL. The empty line is for a server that parses when a head looks whole.
-const NO_REQUEST: &[u8] = b"\0\r\n\r\n";
+/// A head that no caller can send: one of HTTP/1.1 without a Host is refused.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+/// The same for HEAD, whose answer has no body.
+const STAND_IN_OF_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\n\r\n";
+/// An empty line before a request is ignored. It tells the server that a head has begun: without it the server
+/// would take a connection whose first head is held back for one that nobody uses, and close it when it ends.
+const BEGUN: &[u8] = b"\r\n";
+/// The server's first read is of a few bytes, to see which protocol it is. More is read here, in one piece.
+const SMALL: usize = 1 << 10;
 /// How long a caller that still sends is listened to after the last answer, so that it can read it: to close at
 /// once would reset the connection (RFC 9112, section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Whether a request is the stand-in for one that was refused.
+pub(super) fn is_stand_in<B>(request: &Request<B>) -> bool {
+    request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST)
+}
 
 /// How long a caller may take.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +50,9 @@ pub(super) struct Patience {
 pub(super) struct Guarded<S, R> {
     stream: S,
     framing: Framing,
+    held: Held,
+    /// The server knows that the first head has begun.
+    has_begun: bool,
     /// `None`: there is time without end.
     patience: Option<Patience>,
     timer: Option<Timer>,
@@ -49,11 +69,13 @@ pub(super) struct Guarded<S, R> {
 enum Ending {
     /// What the caller sends.
     No,
-    /// The rest of [`NO_REQUEST`], from here.
-    NoRequest(usize),
-    /// An error, once the head before it is read.
+    /// What is left of a stand-in for a head.
+    StandIn(&'static [u8]),
+    /// An error, once what came before it is read.
     Error(Violation),
-    /// Nothing.
+    /// Nothing, while the stand-in is answered: an end would say that nobody waits for the answer.
+    Answered,
+    /// The end.
     Over,
 }
 
@@ -67,9 +89,20 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     R: Fn(Violation) + Unpin,
 {
-    pub(super) fn new(stream: S, patience: Option<Patience>, on_refusal: R) -> Self {
-        let (framing, ending) = (Framing::new(), Ending::No);
-        Self { stream, framing, patience, timer: None, reads: 0, ending, linger: None, on_refusal }
+    /// A head may have `longest_head` bytes.
+    pub(super) fn new(stream: S, longest_head: usize, patience: Option<Patience>, on_refusal: R) -> Self {
+        Self {
+            stream,
+            framing: Framing::new(longest_head),
+            held: Held::default(),
+            has_begun: false,
+            patience,
+            timer: None,
+            reads: 0,
+            ending: Ending::No,
+            linger: None,
+            on_refusal,
+        }
     }
 
     /// Nothing has come: resolves to an error, or to the end, when that lasts too long.
@@ -105,24 +138,72 @@ where
 
     fn refuse(&mut self, refused: Refused) {
         (self.on_refusal)(refused.violation);
-        self.ending =
-            if refused.is_in_head { Ending::NoRequest(0) } else { Ending::Error(refused.violation) };
+        self.ending = match refused.head {
+            Some(HeadOf::Head) => Ending::StandIn(STAND_IN_OF_HEAD),
+            Some(HeadOf::Another) => Ending::StandIn(STAND_IN),
+            None => Ending::Error(refused.violation),
+        };
     }
 
-    fn read_ending(&mut self, out: &mut ReadBuf<'_>) -> io::Result<()> {
+    fn poll_ending(&mut self, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.ending {
-            Ending::NoRequest(from) => {
-                let end = NO_REQUEST.len().min(from + out.remaining());
-                out.put_slice(&NO_REQUEST[from..end]);
-                self.ending = if end == NO_REQUEST.len() { Ending::Over } else { Ending::NoRequest(end) };
+            Ending::StandIn(rest) => {
+                let (now, later) = rest.split_at(rest.len().min(out.remaining()));
+                out.put_slice(now);
+                self.ending = if later.is_empty() { Ending::Answered } else { Ending::StandIn(later) };
             }
             Ending::Error(violation) => {
                 self.ending = Ending::Over;
-                return Err(io::Error::new(io::ErrorKind::InvalidData, violation));
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)));
             }
+            // Its answer closes the connection; nothing is to wake the server.
+            Ending::Answered => return Poll::Pending,
             Ending::No | Ending::Over => {}
         }
-        Ok(())
+        Poll::Ready(Ok(()))
+    }
+
+    /// How many of the bytes just read may be passed on.
+    fn judge(&mut self, read: &[u8]) -> usize {
+        self.reads += 1;
+        self.framing.read(read).unwrap_or_else(|refused| {
+            self.refuse(refused);
+            refused.at
+        })
+    }
+
+    /// Keeps what was read behind what is held. After a refusal the rest is never needed.
+    fn hold(&mut self, read: &[u8], passed: usize) {
+        if self.ending == Ending::No {
+            self.held.take_in(read, passed);
+        } else {
+            self.held.take_in(&read[..passed], passed);
+            self.held.forget();
+        }
+    }
+
+    /// One read from the caller, passed on as far as it may be. `false` when there is nothing more to come.
+    fn poll_caller(&mut self, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+        if out.remaining() < SMALL {
+            let mut scratch = [MaybeUninit::uninit(); SMALL];
+            let mut read = ReadBuf::uninit(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+            let passed = self.judge(read.filled());
+            self.hold(read.filled(), passed);
+            return Poll::Ready(Ok(!read.filled().is_empty()));
+        }
+        let before = out.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, out))?;
+        let read = &out.filled()[before..];
+        let (passed, is_more) = (self.judge(read), !read.is_empty());
+        if self.held.is_empty() {
+            self.hold(&read[passed..], 0);
+            out.set_filled(before + passed);
+        } else {
+            self.hold(read, passed);
+            out.set_filled(before);
+        }
+        Poll::Ready(Ok(is_more))
     }
 
     /// Whether the caller may be sending still, although nothing of it will be read.
@@ -158,20 +239,28 @@ where
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.ending != Ending::No {
-            return Poll::Ready(this.read_ending(out));
-        }
         let before = out.filled().len();
-        let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(context, out) else {
-            return this.poll_patience(context);
-        };
-        read?;
-        this.reads += 1;
-        let Err(refused) = this.framing.read(&out.filled()[before..]) else { return Poll::Ready(Ok(())) };
-        this.refuse(refused);
-        out.set_filled(before + refused.at);
-        // What the server is to read before comes alone: an error would be taken for the error of its head.
-        Poll::Ready(if refused.at == 0 { this.read_ending(out) } else { Ok(()) })
+        loop {
+            if this.held.has_free() {
+                this.held.release(out);
+                return Poll::Ready(Ok(()));
+            }
+            // Nothing else comes with it: an error would be taken for the error of what came before.
+            if this.ending != Ending::No {
+                return this.poll_ending(out);
+            }
+            if !this.has_begun && this.framing.is_in_first_head() && out.remaining() >= BEGUN.len() {
+                this.has_begun = true;
+                out.put_slice(BEGUN);
+                return Poll::Ready(Ok(()));
+            }
+            let Poll::Ready(is_more) = this.poll_caller(context, out) else {
+                return this.poll_patience(context);
+            };
+            if !is_more? || out.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 
 mod framing;
 mod guarded;
+mod held;
 mod listener;
 pub(crate) mod probe;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -26,8 +27,10 @@ use crate::request::{Shim, handle};
 
 /// How long callers may take. A gateway may take all its time: it has limits of its own.
 const PATIENCE: Patience = Patience { idle: Duration::from_secs(75), head: Duration::from_secs(10) };
-/// Beyond the limit of our own 431, which is told with a reason, hyper's comes without one.
+/// Longest request line and its like beside the headers. Heads that are longer are not read to their end.
 const HEAD_SPARE: usize = 64 << 10;
+/// What the server's buffer has beyond the longest head: it is never full of one.
+const BUFFER_SPARE: usize = 64 << 10;
 /// After an error of `accept` that the next attempt would meet too (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// At the end: for callers that have begun to connect.
@@ -80,14 +83,18 @@ fn builder(shim: &Shim, listen: Listen) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         // Between two requests; within a head [`Guarded`] is stricter.
         .header_read_timeout(patience.map(|patience| patience.idle))
-        .max_buf_size(shim.limits.headers.saturating_add(HEAD_SPARE));
-    let header_list = u32::try_from(shim.limits.headers + HEAD_SPARE).unwrap_or(u32::MAX);
+        .max_buf_size(longest_head(shim).saturating_add(BUFFER_SPARE));
+    let header_list = u32::try_from(longest_head(shim)).unwrap_or(u32::MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(patience.map(|patience| patience.idle))
         .max_header_list_size(header_list);
     builder
+}
+
+fn longest_head(shim: &Shim) -> usize {
+    shim.limits.headers.saturating_add(HEAD_SPARE)
 }
 
 fn patience(listen: Listen) -> Option<Patience> {
@@ -106,14 +113,19 @@ fn connect(
         (_, address) => Peer::gateway(address),
     };
     let peer = Arc::new(peer);
-    let logs = shim.logs.clone();
-    let refused = move |violation: Violation| {
+    let refused = Arc::new(OnceLock::new());
+    let (logs, told) = (shim.logs.clone(), refused.clone());
+    let on_refusal = move |violation: Violation| {
         logs.platform(Level::Debug, &format!("a connection is refused: {violation}"));
+        // There is one a connection at most.
+        let _ = told.set(violation);
     };
-    let stream = Guarded::new(stream, patience(listen), refused);
+    let stream = Guarded::new(stream, longest_head(shim), patience(listen), on_refusal);
     let shim = shim.clone();
     let service = service_fn(move |request| {
-        let answer = handle(shim.clone(), peer.clone(), request);
+        // What came in before the refusal is served still.
+        let violation = refused.get().copied().filter(|_| guarded::is_stand_in(&request));
+        let answer = handle(shim.clone(), peer.clone(), request, violation);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();

@@ -2,6 +2,9 @@
 
 use super::framing::{Framing, Stage, Violation};
 
+/// Short, so that inputs reach it.
+const LONGEST_HEAD: usize = 1 << 10;
+
 /// The first byte says how the others are cut, as a socket might.
 ///
 /// # Panics
@@ -14,12 +17,13 @@ pub(crate) fn run(bytes: &[u8]) {
 }
 
 fn follow(bytes: &[u8], cut: usize) -> Result<Stage, Violation> {
-    let mut framing = Framing::new();
+    let mut framing = Framing::new(LONGEST_HEAD);
     for piece in bytes.chunks(cut) {
-        framing.read(piece).map_err(|refused| {
+        let passed = framing.read(piece).map_err(|refused| {
             assert!(refused.at <= piece.len(), "what lies before it was read");
             refused.violation
         })?;
+        assert!(passed <= piece.len(), "what is passed on was read");
     }
     Ok(framing.stage())
 }

@@ -194,7 +194,14 @@ async fn post(sender: &mut Sender, request: hyper::http::request::Builder, body:
     let request = request.body(Full::new(body)).expect("a request");
     let answer = sender.send_request(request).await.expect("an answer");
     let status = answer.status().as_u16();
-    (status, answer.into_body().collect().await.expect("a body").to_bytes())
+    let origin = answer.headers().get("access-control-allow-origin").cloned();
+    let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    if status >= 400 {
+        assert_eq!(origin.expect("a header of CORS"), "*", "{status}");
+        let reason: Value = serde_json::from_slice(&body).expect("JSON");
+        assert!(reason["errorMessage"].is_string(), "{status}: {reason}");
+    }
+    (status, body)
 }
 
 fn block_on(work: impl Future<Output = ()>) {

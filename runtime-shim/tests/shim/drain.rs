@@ -57,6 +57,24 @@ fn requests_that_wait_in_the_socket_at_the_signal_are_answered() {
 }
 
 #[test]
+fn a_caller_whose_first_head_is_half_sent_at_the_signal_is_answered() {
+    let source = "exports.handle = function () { return 'served'; };";
+    for shim in
+        [Setup::new(Language::Node, source).start(), Setup::new(Language::Node, source).start_on_port()]
+    {
+        let (one, two) = ("GET / HTTP/1.1\r\nHos", "t: a\r\n\r\n");
+        let mut half = shim.connect().expect("a listener");
+        half.write(one.as_bytes());
+        // Whoever came later was answered: the half was read.
+        assert_eq!(shim.get("/").text(), "served");
+        shim.signal(Signal::TERM);
+        until("nobody listens", || shim.connect().is_none());
+        assert_eq!(half.raw(two.as_bytes(), "GET").response().text(), "served");
+        assert_eq!(shim.ended().code(), Some(0));
+    }
+}
+
+#[test]
 fn the_grace_period_ends_and_so_does_the_shim() {
     let shim = Setup::new(Language::Node, NODE).set("SCW_GRACE_MS", "100").start();
     let _held = shim.send(Request::get("/"));

@@ -105,6 +105,28 @@ fn headers_over_the_limit_are_431() {
 }
 
 #[test]
+fn a_refusal_is_an_answer_like_all_others_however_far_over_the_limit() {
+    let shim = Setup::new(Language::Node, LENGTH).start();
+    for length in [65_600, 131_000, 131_100, 1 << 20] {
+        let answer = shim.call(Request::get("/").header("X-Long", &"x".repeat(length)));
+        assert_eq!(answer.status, 431, "{length}");
+        assert_eq!(answer.header("x-zipship-error").as_deref(), Some("Request.Headers"), "{length}");
+        assert_eq!(answer.header("access-control-allow-origin").as_deref(), Some("*"), "{length}");
+        assert_eq!(
+            answer.header("access-control-allow-headers").as_deref(),
+            Some("Content-Type"),
+            "{length}"
+        );
+        assert_eq!(answer.json()["errorType"], "Request.Headers", "{length}");
+    }
+    // One for HEAD has no body, whatever is wrong.
+    let raw = b"HEAD / HTTP/1.1\r\nHost: a\r\nX A: b\r\n\r\n";
+    let (answer, mut connection) = shim.connect().expect("a listener").raw(raw, "HEAD").response_and_rest();
+    assert_eq!((answer.status, answer.header("connection").as_deref()), (400, Some("close")));
+    assert!(connection.closes(), "no body follows");
+}
+
+#[test]
 fn headers_have_64_kib_when_nothing_else_is_said() {
     let shim = Setup::new(Language::Node, LENGTH).start();
     assert_eq!(shim.call(Request::get("/").header("X-Long", &"x".repeat(65_000))).status, 200);

@@ -26,6 +26,11 @@ fn check(shim: &Shim, case: &Case) {
     for expected in &case.answers {
         let (answer, rest) = connection.raw(b"", "GET").response_and_rest();
         assert_eq!(answer.status, *expected, "{name}: {answer:?}");
+        assert_eq!(answer.header("access-control-allow-origin").as_deref(), Some("*"), "{name}: {answer:?}");
+        if *expected == 400 {
+            assert!(answer.json()["errorMessage"].is_string(), "{name}: {answer:?}");
+            assert_eq!(answer.header("connection").as_deref(), Some("close"), "{name}");
+        }
         connection = rest;
     }
     if case.answers.last() == Some(&400) {

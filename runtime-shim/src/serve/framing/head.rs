@@ -1,11 +1,21 @@
 //! What a head says about the body that follows it.
 
 use super::line::{self, Violation};
+use super::target;
+
+/// Most header lines, as many as the server behind reads.
+const MOST_HEADERS: usize = 100;
+/// Longest name of a header, as long as the server behind takes.
+const LONGEST_NAME: usize = u16::MAX as usize;
+/// Most bytes of a body; the two numbers above stand for something else in the server behind.
+const LONGEST_BODY: u64 = u64::MAX - 2;
 
 /// A head, so far.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     is_http_10: bool,
+    is_of_head: bool,
+    headers: usize,
     has_host: bool,
     length: Option<u64>,
     is_chunked: bool,
@@ -26,15 +36,30 @@ impl Head {
             Some(b"HTTP/1.0") => true,
             _ => return Err(Violation::RequestLine),
         };
-        let is_target = target.is_some_and(|target| !target.is_empty() && !target.contains(&b'\t'));
-        if !is_target || !method.is_some_and(line::is_token) || parts.next().is_some() {
+        let (Some(method), Some(target), None) = (method, target, parts.next()) else {
+            return Err(Violation::RequestLine);
+        };
+        if !line::is_token(method) {
             return Err(Violation::RequestLine);
         }
-        Ok(Self { is_http_10, ..Self::default() })
+        target::check(target)?;
+        Ok(Self { is_http_10, is_of_head: method == b"HEAD", ..Self::default() })
+    }
+
+    /// Whether its method is HEAD.
+    pub(super) fn is_of_head(&self) -> bool {
+        self.is_of_head
     }
 
     pub(super) fn header(&mut self, line: &[u8]) -> Result<(), Violation> {
         let (name, value) = line::field(line)?;
+        self.headers += 1;
+        if self.headers > MOST_HEADERS {
+            return Err(Violation::ManyHeaders);
+        }
+        if name.len() > LONGEST_NAME {
+            return Err(Violation::LongName);
+        }
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => self.host(value),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.length(value),
@@ -58,7 +83,8 @@ impl Head {
             return Err(Violation::LengthTwice);
         }
         let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-        self.length = Some(digits.and_then(|text| text.parse().ok()).ok_or(Violation::Length)?);
+        let length = digits.and_then(|text| text.parse().ok()).filter(|length| *length <= LONGEST_BODY);
+        self.length = Some(length.ok_or(Violation::Length)?);
         Ok(())
     }
 

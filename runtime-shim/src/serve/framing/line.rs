@@ -11,6 +11,16 @@ pub(crate) enum Violation {
     LongLine,
     #[error("the request line is not `method target HTTP/1.1`")]
     RequestLine,
+    #[error("the target of the request is no URI")]
+    Target,
+    #[error("the target of the request is too long")]
+    LongTarget,
+    #[error("the head is too long")]
+    LongHead,
+    #[error("the name of a header is too long")]
+    LongName,
+    #[error("there are too many headers")]
+    ManyHeaders,
     #[error("a header line is folded")]
     Folded,
     #[error("a header line has no name of legal characters directly before its colon")]

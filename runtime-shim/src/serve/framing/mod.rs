@@ -10,6 +10,7 @@
 
 mod head;
 mod line;
+mod target;
 
 use self::head::{BodyFraming, Head};
 pub(crate) use self::line::Violation;
@@ -24,6 +25,10 @@ const LONGEST_TRAILER: usize = 8 << 10;
 /// Follows one connection.
 pub(super) struct Framing {
     state: State,
+    /// Longest head, in bytes.
+    longest_head: usize,
+    /// So many bytes of the head that comes in now were taken.
+    head_bytes: usize,
     /// The beginning of a line whose end is not there yet.
     line: Vec<u8>,
     head: Head,
@@ -59,17 +64,26 @@ pub(super) enum Stage {
     Between,
 }
 
-/// What breaks the rules, and how many of the bytes just read lie before it.
+/// What breaks the rules, and how many of the bytes just read may be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) at: usize,
     pub(super) violation: Violation,
-    pub(super) is_in_head: bool,
+    /// Whether that is in a head, and then of which method; else in a body.
+    pub(super) head: Option<HeadOf>,
+}
+
+/// Whose head it is: an answer to HEAD has no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HeadOf {
+    Head,
+    Another,
 }
 
 impl Framing {
-    pub(super) fn new() -> Self {
-        Self { state: State::Preface(0), line: Vec::new(), head: Head::default(), heads: 0 }
+    pub(super) fn new(longest_head: usize) -> Self {
+        let (state, head) = (State::Preface(0), Head::default());
+        Self { state, longest_head, head_bytes: 0, line: Vec::new(), head, heads: 0 }
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -82,15 +96,43 @@ impl Framing {
         }
     }
 
-    /// Takes in the next bytes. After a refusal it is not to be asked again.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), Refused> {
-        let mut at = 0;
+    /// Whether the first head has begun, and is one of HTTP/1.
+    pub(super) fn is_in_first_head(&self) -> bool {
+        self.stage() == Stage::Head(0) && !matches!(self.state, State::Preface(_))
+    }
+
+    /// Takes in the next bytes. Tells how many of them may be passed on: the others are of a head that is not over.
+    /// After a refusal it is not to be asked again.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<usize, Refused> {
+        let (mut at, mut whole) = (0, 0);
         while at < bytes.len() {
-            let is_in_head = matches!(self.state, State::Preface(_) | State::RequestLine | State::HeaderLine);
-            let taken = self.step(&bytes[at..]);
-            at += taken.map_err(|violation| Refused { at, violation, is_in_head })?;
+            let before = self.state;
+            match self.step(&bytes[at..]) {
+                Ok(taken) => at += taken,
+                Err(violation) => {
+                    let head = self.head_of(before);
+                    return Err(Refused { at: if head.is_some() { whole } else { at }, violation, head });
+                }
+            }
+            if !self.is_in_head() {
+                whole = at;
+            }
         }
-        Ok(())
+        Ok(whole)
+    }
+
+    fn is_in_head(&self) -> bool {
+        matches!(self.stage(), Stage::Head(_))
+    }
+
+    /// The head to which the line belongs that a state waits for.
+    fn head_of(&self, state: State) -> Option<HeadOf> {
+        match state {
+            // `head` is of this one from its first line's end on.
+            State::HeaderLine if self.head.is_of_head() => Some(HeadOf::Head),
+            State::Preface(_) | State::RequestLine | State::HeaderLine => Some(HeadOf::Another),
+            _ => None,
+        }
     }
 
     /// Takes some bytes, at least one, from the front. Nothing of what breaks the rules may be passed on, so
@@ -109,7 +151,15 @@ impl Framing {
                 self.state = if left == 0 { State::ChunkEnd } else { State::ChunkData(left) };
                 Ok(taken)
             }
-            State::RequestLine | State::HeaderLine => self.with_line(bytes, usize::MAX),
+            State::RequestLine | State::HeaderLine => {
+                let left = self.longest_head - self.head_bytes + self.line.len();
+                let taken = self.with_line(bytes, left).map_err(|why| match why {
+                    Violation::LongLine => Violation::LongHead,
+                    why => why,
+                })?;
+                self.head_bytes = if self.is_in_head() { self.head_bytes + taken } else { 0 };
+                Ok(taken)
+            }
             State::ChunkSize => self.with_line(bytes, LONGEST_CHUNK_LINE),
             // CR and LF: a longer line is data where none may be.
             State::ChunkEnd => self.with_line(bytes, 2).map_err(|_| Violation::ChunkEnd),

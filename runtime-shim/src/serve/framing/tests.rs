@@ -19,18 +19,26 @@ fn corpus() -> Vec<(String, Vec<u8>, bool)> {
     cases.iter().map(|c| (c.name.clone(), latin1(&c.bytes), c.answers.contains(&400))).collect()
 }
 
-/// Reads in pieces. What came through, and why it ended.
+/// Longer than any head here.
+const LONGEST_HEAD: usize = 10_000;
+
+/// Reads in pieces. What was passed on, and why it ended.
 fn read(pieces: &[&[u8]]) -> (Vec<u8>, Option<Violation>, Stage) {
-    let mut framing = Framing::new();
-    let mut through = Vec::new();
+    let mut framing = Framing::new(LONGEST_HEAD);
+    let (mut through, mut held) = (Vec::new(), Vec::new());
     for piece in pieces {
-        match framing.read(piece) {
-            Ok(()) => through.extend_from_slice(piece),
-            Err(refused) => {
-                through.extend_from_slice(&piece[..refused.at]);
-                return (through, Some(refused.violation), framing.stage());
-            }
+        let (passed, violation) = match framing.read(piece) {
+            Ok(passed) => (passed, None),
+            Err(refused) => (refused.at, Some(refused.violation)),
+        };
+        held.extend_from_slice(&piece[..passed]);
+        if passed > 0 {
+            through.append(&mut held);
         }
+        if violation.is_some() {
+            return (through, violation, framing.stage());
+        }
+        held.extend_from_slice(&piece[passed..]);
     }
     (through, None, framing.stage())
 }
@@ -45,14 +53,54 @@ fn every_case_of_the_corpus_is_judged_the_same_however_it_is_split() {
         for at in 1..bytes.len() {
             let (through, split, _) = read(&[&bytes[..at], &bytes[at..]]);
             assert_eq!(split, violation, "{name}, split at {at}");
-            // A part of the bad line may have gone through before it was bad, but no line's end.
-            // (HTTP/2's preface is held back by the server until it is whole.)
-            let more = through.strip_prefix(&whole[..]).filter(|_| !PREFACE.starts_with(&through));
-            let more = more.unwrap_or_default();
+            // A part of a bad line of a body may have gone through before it was bad, but no line's end.
+            let more = through.strip_prefix(&whole[..]).unwrap_or_default();
             assert!(through.len() < whole.len() || !more.contains(&b'\n'), "{name}, split at {at}");
         }
         let bytewise: Vec<&[u8]> = bytes.chunks(1).collect();
         assert_eq!(read(&bytewise).1, violation, "{name}, byte by byte");
+    }
+}
+
+#[test]
+fn of_a_head_nothing_comes_through_before_its_end() {
+    let head = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for before in [&b""[..], b"\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"] {
+        for at in 0..head.len() {
+            let bytes = [before, &head[..at]].concat();
+            assert_eq!(read(&[&bytes]).0, before, "{at}");
+            let bad = [&bytes[..], b"\0\n"].concat();
+            for cut in 0..bad.len() {
+                let (through, violation, _) = read(&[&bad[..cut], &bad[cut..]]);
+                assert_eq!((through.len(), violation.is_some()), (before.len(), true), "{at}, cut at {cut}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_head_has_a_longest_length_and_a_largest_number_of_headers() {
+    let padded = |length: usize| {
+        let (start, end) = (b"GET / HTTP/1.1\r\nHost: a\r\nX: ", b"\r\n\r\n");
+        let padding = vec![b'x'; length - start.len() - end.len()];
+        [start.as_slice(), &padding, end].concat()
+    };
+    let numbered = |count: usize| {
+        let others = "X: y\r\n".repeat(count - 1);
+        format!("GET / HTTP/1.1\r\nHost: a\r\n{others}\r\n").into_bytes()
+    };
+    for (bytes, expected) in [
+        (padded(LONGEST_HEAD), None),
+        (padded(LONGEST_HEAD + 1), Some(Violation::LongHead)),
+        // The limit is each head's, whatever came before it.
+        ([padded(LONGEST_HEAD), b"\r\n\r\n".to_vec(), padded(LONGEST_HEAD)].concat(), None),
+        (numbered(100), None),
+        (numbered(101), Some(Violation::ManyHeaders)),
+    ] {
+        for cut in [1, 7, 1000, bytes.len()] {
+            let pieces: Vec<&[u8]> = bytes.chunks(cut).collect();
+            assert_eq!(read(&pieces).1, expected, "{} bytes by {cut}", bytes.len());
+        }
     }
 }
 
