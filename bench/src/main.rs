@@ -1,7 +1,9 @@
 //! `make bench [only=PREFIX]`: benchmarks beside peers, in one run on one machine. Rows go to
 //! `target/bench/results.json` and, as a table, to the terminal.
 
+mod build;
 mod cold_start;
+mod compare;
 mod deploy;
 mod machine;
 mod peer;
@@ -24,15 +26,19 @@ async fn main() -> anyhow::Result<()> {
     let prefix = prefix_of_arguments()?;
     let begins = |name: &&str| name.starts_with(&prefix);
     let picked: Vec<&str> = BENCHMARKS.iter().copied().filter(begins).collect();
+    let of_the_builder: Vec<&str> = build::ROWS.iter().copied().filter(begins).collect();
     let of_the_runtime: Vec<&str> = runtime::ROWS.iter().copied().filter(begins).collect();
-    if picked.is_empty() && of_the_runtime.is_empty() {
-        let all = [BENCHMARKS, runtime::ROWS].concat();
+    if picked.is_empty() && of_the_builder.is_empty() && of_the_runtime.is_empty() {
+        let all = [BENCHMARKS, build::ROWS, runtime::ROWS].concat();
         bail!("no benchmark begins with {prefix:?}; there are: {}", all.join(", "));
     }
     let mut rows = Vec::new();
     for name in picked {
         eprintln!("measuring {name}");
         rows.push(measure(name).await.with_context(|| name.to_owned())?);
+    }
+    if !of_the_builder.is_empty() {
+        rows.extend(tokio::task::spawn_blocking(move || build::measure(&of_the_builder)).await??);
     }
     if !of_the_runtime.is_empty() {
         rows.extend(tokio::task::spawn_blocking(move || runtime::measure(&of_the_runtime)).await??);

@@ -30,13 +30,21 @@ impl Place {
         Ok(Self { variables })
     }
 
+    /// The path in a variable, whether or not it is there yet.
+    ///
+    /// # Errors
+    /// When `scripts/env` sets no such variable.
+    pub fn path(&self, variable: &str) -> anyhow::Result<PathBuf> {
+        let path = self.variables.get(variable).map(PathBuf::from);
+        path.with_context(|| format!("scripts/env sets no {variable}"))
+    }
+
     /// The path in a variable, which must exist.
     ///
     /// # Errors
     /// When it is not there; the message says which script makes it.
     pub fn existing(&self, variable: &str) -> anyhow::Result<PathBuf> {
-        let path = self.variables.get(variable).map(PathBuf::from);
-        let path = path.with_context(|| format!("scripts/env sets no {variable}"))?;
+        let path = self.path(variable)?;
         if !path.exists() {
             bail!(
                 "{} ({variable}) is missing: run `scripts/setup test` and `scripts/build` first",
