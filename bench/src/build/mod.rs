@@ -6,6 +6,9 @@
 //! an image that has the same base, the files, the user and the handler's variable. What an earlier build could have
 //! left behind for a later one is thrown away between samples; the base is not.
 
+mod golang;
+mod layer;
+mod memory;
 mod peers;
 mod pipeline;
 mod push;
@@ -29,6 +32,9 @@ pub(crate) const ROWS: &[&str] = &[
     "build.M.redeploy.ms",
     "build.M.redeploy.bytes",
     "build.M.redeploy.requests",
+    "build.rss",
+    "build.go.first",
+    "layer.M",
 ];
 
 /// Rows that are measured together.
@@ -49,6 +55,9 @@ pub(crate) fn measure(names: &[&'static str]) -> anyhow::Result<Vec<Row>> {
             "build.S" | "build.M" | "build.L" => push::measure(&world, name),
             "build.M.requests" => traffic::first(&world, name),
             name if name.starts_with(REDEPLOY) => traffic::redeploy(&world),
+            "build.rss" => memory::measure(&world, name),
+            "build.go.first" => golang::measure(&world, name),
+            "layer.M" => layer::measure(&world, name),
             other => anyhow::bail!("{other} is listed and not measured"),
         };
         rows.extend(measured.with_context(|| (*name).to_owned())?);

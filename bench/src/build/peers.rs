@@ -1,6 +1,6 @@
 //! The pipelines: ours, and the shortest that each of the others has.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use super::{
     pipeline::{Job, Pipeline, Step, unzip},
@@ -24,19 +24,30 @@ pub(super) static ALL: [Pipeline; 4] = [
 ];
 
 fn zipship(job: &Job<'_>) -> anyhow::Result<Vec<Step>> {
-    let place = &job.world.place;
-    let mut zipship = Command::new(place.existing("ZIPSHIP_BIN")?);
-    zipship.arg("build").arg(job.zip).args(["--runtime", job.set.runtime, "--handler", HANDLER]);
-    zipship.arg("--images-dir").arg(place.existing("ZIPSHIP_IMAGES")?);
-    zipship.args(["--insecure", "--mount-from", &format!("base/{}", job.set.base), "-t", &job.target]);
-    // What it remembers lives as long as the sample's repository.
-    zipship.env("XDG_CACHE_HOME", job.scratch.join("cache"));
-    Ok(vec![Step::Run(zipship)])
+    Ok(vec![Step::Run(zipship_command(job, HANDLER)?)])
 }
 
-/// The tar goes through a pipe: with a file crane compresses it twice.
+/// Our one command.
+pub(super) fn zipship_command(job: &Job<'_>, handler: &str) -> anyhow::Result<Command> {
+    let place = &job.world.place;
+    let mut zipship = Command::new(place.existing("ZIPSHIP_BIN")?);
+    zipship.arg("build").arg(job.zip).args(["--runtime", job.set.runtime, "--handler", handler]);
+    zipship.arg("--images-dir").arg(place.existing("ZIPSHIP_IMAGES")?);
+    zipship.args(["--insecure", "--mount-from", &format!("base/{}", job.set.base), "-t", &job.target]);
+    // As much as the largest archive here is; the others are far below.
+    zipship.args(["--limit", "archive-bytes=2G", "--limit", "unpacked-bytes=4G"]);
+    // What it remembers lives as long as the sample's repository.
+    zipship.env("XDG_CACHE_HOME", job.scratch.join("cache"));
+    Ok(zipship)
+}
+
 fn crane(job: &Job<'_>) -> anyhow::Result<Vec<Step>> {
     let (unzip, folder) = unzip(job)?;
+    Ok([unzip].into_iter().chain(append(job, &folder, HANDLER)?).collect())
+}
+
+/// A folder on the base, by crane. The tar goes through a pipe: with a file crane compresses it twice.
+pub(super) fn append(job: &Job<'_>, folder: &Path, handler: &str) -> anyhow::Result<Vec<Step>> {
     let program = job.world.place.existing("ZIPSHIP_CLIENTS")?.join("crane/crane");
     let mut tar = Command::new("tar");
     tar.arg("-C").arg(folder).arg(format!("--transform=s,^\\.,{},", &FOLDER[1..]));
@@ -45,9 +56,9 @@ fn crane(job: &Job<'_>) -> anyhow::Result<Vec<Step>> {
     let mut append = Command::new(&program);
     append.args(["append", "--insecure", "-f", "-", "-b", &base, "-t", &job.target]);
     let mut mutate = Command::new(&program);
-    mutate.args(["mutate", "--insecure", "--user", USER, "--env", VARIABLE, "--entrypoint", ENTRYPOINT]);
-    mutate.args(["-t", &job.target, &job.target]);
-    Ok(vec![unzip, Step::Pipe(tar, append), Step::Run(mutate)])
+    mutate.args(["mutate", "--insecure", "--user", USER, "--env", &format!("SCW_HANDLER={handler}")]);
+    mutate.args(["--entrypoint", ENTRYPOINT, "-t", &job.target, &job.target]);
+    Ok(vec![Step::Pipe(tar, append), Step::Run(mutate)])
 }
 
 fn umoci_layout(world: &World, base: &str) -> String {
@@ -57,7 +68,7 @@ fn umoci_layout(world: &World, base: &str) -> String {
 /// The bases as layouts of umoci's own, with a tag.
 fn umoci_base(world: &World) -> anyhow::Result<()> {
     for base in super::world::BASES {
-        let from = format!("oci:{}", world.layout(base)?.display());
+        let from = format!("oci:{}", world.base(base)?.layout.display());
         let to = format!("oci:{}:base", umoci_layout(world, base));
         run(Command::new("skopeo").args(["copy", "--quiet", "--insecure-policy", &from, &to]))?;
     }

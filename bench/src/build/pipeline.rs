@@ -51,6 +51,10 @@ impl Repository {
         let folder = tempfile::Builder::new().prefix("job-").tempdir_in(world.folder())?;
         Ok(Self { name: world.fresh(), folder })
     }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 impl Pipeline {
@@ -63,7 +67,7 @@ impl Pipeline {
         watch: Watch<'_>,
     ) -> anyhow::Result<Duration> {
         let target = format!("{host}/bench/{}:1", repository.name);
-        let job = Job { world, set, zip, target, scratch: repository.folder.path() };
+        let job = Job { world, set, zip, target, scratch: repository.folder() };
         let steps = (self.steps)(&job)?;
         let started = Instant::now();
         for step in steps {

@@ -1,27 +1,25 @@
 //! What all builds share: the registry with the bases in it, and the programs.
 
-use std::{
-    cell::Cell,
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{cell::Cell, collections::BTreeMap, path::Path, process::Command};
 
 use anyhow::Context;
+use builder::{
+    Architecture,
+    base::{self, Base},
+};
 use tempfile::TempDir;
 use zipship_tests::Place;
 
 use super::{registry::DockerRegistry, sets::run};
 
 /// The bases that the sets need.
-pub(super) const BASES: [&str; 2] = ["node10", "python311"];
+pub(super) const BASES: [&str; 3] = ["node10", "python311", "golang"];
 
 pub(super) struct World {
     pub(super) place: Place,
     pub(super) registry: DockerRegistry,
-    /// Layouts of the bases, as `zipship images build` made them.
-    bases: BTreeMap<&'static str, PathBuf>,
+    /// As `zipship images build` made them.
+    bases: BTreeMap<&'static str, Base>,
     scratch: TempDir,
     serial: Cell<u32>,
 }
@@ -33,16 +31,14 @@ impl World {
         let scratch = tempfile::Builder::new().prefix("zipship-bench-build-").tempdir()?;
         let mut world = Self { place, registry, bases: BTreeMap::new(), scratch, serial: Cell::new(0) };
         let images = world.place.existing("ZIPSHIP_IMAGES")?;
-        for base in BASES {
-            let current = images.join(base).join("current");
-            let current = fs::read_to_string(&current).with_context(|| current.display().to_string())?;
-            let layout = images.join(base).join(current.trim());
+        for name in BASES {
+            let base = base::locate(&images, name, Architecture::Amd64)?;
             // With skopeo, so that its cache knows where the layers are, as after any earlier build.
             run(Command::new("skopeo")
                 .args(["copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false"])
-                .arg(format!("oci:{}", layout.display()))
-                .arg(format!("docker://{}", world.base_image(base))))?;
-            world.bases.insert(base, layout);
+                .arg(format!("oci:{}", base.layout.display()))
+                .arg(format!("docker://{}", world.base_image(name))))?;
+            world.bases.insert(name, base);
         }
         Ok(world)
     }
@@ -52,8 +48,8 @@ impl World {
         format!("{}/base/{base}:latest", self.registry.address)
     }
 
-    pub(super) fn layout(&self, base: &str) -> anyhow::Result<&Path> {
-        Ok(self.bases.get(base).with_context(|| format!("no base {base}"))?)
+    pub(super) fn base(&self, name: &str) -> anyhow::Result<&Base> {
+        self.bases.get(name).with_context(|| format!("no base {name}"))
     }
 
     /// For what a pipeline keeps from one build to the next.

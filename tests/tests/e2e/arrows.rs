@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["contract", "oci", "builder", "registry", "runner", "gateway", "api-server"]),
     ("zipship-tests", &["contract"]),
     ("zipship-fuzz", &["runtime-shim"]),
-    ("zipship-bench", &["contract", "zipship-tests"]),
+    ("zipship-bench", &["contract", "builder", "zipship-tests"]),
 ];
 
 /// Crates that must stay without certain others: what they may never do.
