@@ -3,6 +3,7 @@
 use contract::runtime::HandlerError;
 
 use crate::golang::{CompileError, PlanError};
+use crate::precompile::PrecompileError;
 use crate::zip::Refusal;
 
 /// Why a build failed. `Display` is exactly what the function's owner should read.
@@ -31,6 +32,9 @@ pub enum BuildError {
     /// A Go function, and nobody to compile it.
     #[error("this installation has no Go compiler")]
     NoCompiler,
+    /// There are no compiled caches.
+    #[error(transparent)]
+    Precompile(#[from] PrecompileError),
     /// The base image's documents cannot be read.
     #[error("the base image {name} is damaged: {reason}")]
     Base {

@@ -5,11 +5,14 @@
 
 mod architecture;
 pub mod base;
+mod describe;
 mod error;
+pub mod foreign;
 pub mod golang;
 mod handler;
 pub mod image;
 pub mod layer;
+pub mod precompile;
 pub mod split;
 pub mod tree;
 pub mod zip;
@@ -19,11 +22,13 @@ use std::collections::BTreeMap;
 use contract::runtime::{Handler, Runtime};
 
 pub use architecture::{Architecture, NoSuchArchitecture};
+pub use describe::Description;
 pub use error::BuildError;
 
 use base::Base;
 use golang::Compile;
 use layer::{Made, Part};
+use precompile::{Caches, Precompile, PrecompileJob};
 use tree::Tree;
 use zip::ArchiveLimits;
 
@@ -42,8 +47,12 @@ pub struct BuildRequest<'a> {
     pub limits: ArchiveLimits,
     /// Compiles Go; other languages need none.
     pub compile: Option<&'a dyn Compile>,
+    /// Makes compiled caches; none are made without it.
+    pub precompile: Option<&'a dyn Precompile>,
     /// Labels for the image's configuration.
     pub labels: &'a BTreeMap<String, String>,
+    /// What else the image says of itself.
+    pub description: Description<'a>,
 }
 
 /// An image and how it came to be.
@@ -90,9 +99,11 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
     let handler = Handler::parse(language, request.handler)?;
     let archive = zip::vet(request.archive, &request.limits)?;
     let tree = Tree::of(&archive);
+    let mut caches = Caches::default();
     let layers = match &handler {
         Handler::Package { path } => {
-            let job = golang::plan(&tree, path)?;
+            let mut job = golang::plan(&tree, path)?;
+            job.environment.insert("GOARCH".to_owned(), request.base.architecture.name().to_owned());
             let binary = request.compile.ok_or(BuildError::NoCompiler)?.compile(&job)?;
             vec![layer::make(
                 Part::Program,
@@ -102,16 +113,22 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
         }
         Handler::Export { .. } | Handler::File { .. } => {
             handler::require(&tree, language, &handler)?;
-            interpreted(&tree, request)?
+            let mut layers = interpreted(&tree, request)?;
+            if let Some(precompile) = request.precompile {
+                let base = &request.base.image;
+                caches = precompile.precompile(&PrecompileJob { tree: &tree, language, base, mtime: 0 })?;
+                layers.push(layer::make(Part::Caches, &caches.tree(), request.limits.decode_time)?);
+            }
+            layers
         }
     };
     let report = BuildReport {
         entries: archive.entries.len(),
         dropped: archive.dropped,
-        warnings: archive.warnings,
+        warnings: archive.warnings.into_iter().chain(caches.warnings).collect(),
         layers: layers.iter().map(Made::report).collect(),
     };
-    Ok(Built { image: image::assemble(request, layers)?, report })
+    Ok(Built { image: image::assemble(request, layers, caches.variable)?, report })
 }
 
 /// The layers of a language that runs from source: dependencies below, code above; empty ones left out.

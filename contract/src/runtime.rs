@@ -140,6 +140,19 @@ impl Runtime {
         }
     }
 
+    /// The line of its interpreter's versions, `22` or `3.13`; empty for Go.
+    #[must_use]
+    pub fn line(self) -> String {
+        match (self, self.base()) {
+            (Self::Golang, _) => String::new(),
+            (Self::Python27, _) => "2.7".to_owned(),
+            (_, name) => match name.strip_prefix("python3") {
+                Some(minor) => format!("3.{minor}"),
+                None => name.trim_start_matches("node").to_owned(),
+            },
+        }
+    }
+
     /// Its language.
     #[must_use]
     pub fn language(self) -> Language {

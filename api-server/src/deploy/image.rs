@@ -55,7 +55,9 @@ pub(super) async fn build(
             base: &base,
             limits,
             compile: Some(&compile),
+            precompile: None,
             labels: &labels,
+            description: builder::Description::default(),
         })
         .map_err(Failure::because)
     })

@@ -78,7 +78,7 @@ fn container(recipe: &Recipe, key: &str) -> Result<ContainerConfig, BaseError> {
 }
 
 /// A tree as a gzip-compressed tar.
-fn layer(tree: &Tree) -> io::Result<MemoryLayer> {
+pub(crate) fn layer(tree: &Tree) -> io::Result<MemoryLayer> {
     let gzip = GzEncoder::new(Vec::new(), Compression::new(6));
     let mut tar = tar::Builder::new(Hashed { hasher: Hasher::new(), inner: gzip });
     let parents: BTreeSet<&str> = tree.iter().flat_map(|(path, _)| ancestors(path)).collect();

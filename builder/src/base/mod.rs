@@ -28,6 +28,8 @@ mod update;
 
 use std::path::{Path, PathBuf};
 
+use contract::runtime::Language;
+use oci::layer::MemoryLayer;
 use oci::{Digest, Image, ImageLayer};
 
 use crate::Architecture;
@@ -152,6 +154,19 @@ pub fn build(request: &BaseRequest<'_>) -> Result<Base, BaseError> {
     (request.progress)(Progress::Step("compressing"));
     let image = assemble::image(&recipe, &place.key, &files, &program)?;
     place.publish(&image)
+}
+
+/// The shim and the workers of a language as a layer, for a base that is not ours.
+pub(crate) fn program_layer(
+    shim: &Path,
+    workers: &Path,
+    language: Language,
+    architecture: Architecture,
+) -> Result<MemoryLayer, BaseError> {
+    let wrong = |reason: String| BaseError::Shim { path: shim.to_owned(), architecture, reason };
+    let program = program::read(shim, workers, language, architecture)?;
+    let tree = program.tree().map_err(|error| wrong(error.to_string()))?;
+    assemble::layer(&tree).map_err(|error| wrong(error.to_string()))
 }
 
 /// The packages' files as the recipe wants them, and those that no package has.

@@ -29,7 +29,7 @@ pub(crate) fn load(recipe: &Recipe, request: &BaseRequest<'_>) -> Result<Program
 }
 
 /// Reads the shim and the workers of a language.
-fn read(
+pub(crate) fn read(
     shim: &Path,
     workers: &Path,
     language: Language,
@@ -72,14 +72,20 @@ fn read_folder(folder: &Path, below: &str, into: &mut Vec<(String, Bytes)>) -> R
 }
 
 impl Program {
-    /// The layer's files. Refuses a recipe whose command line names a worker that is not there.
-    pub(crate) fn into_tree(self, recipe: &Recipe) -> Result<Tree, BaseError> {
+    /// The files as they lie in an image.
+    pub(crate) fn tree(self) -> Result<Tree, super::tree::Refusal> {
         let mut tree = Tree::default();
-        let wrong = |reason: String| BaseError::Recipe { path: recipe.path.clone(), reason };
         for (path, bytes) in self.files {
             let mode = if SHIM_PATH.ends_with(&path) { 0o755 } else { 0o644 };
-            tree.insert(&path, Node::File { bytes, mode }).map_err(|e| wrong(e.to_string()))?;
+            tree.insert(&path, Node::File { bytes, mode })?;
         }
+        Ok(tree)
+    }
+
+    /// The layer's files. Refuses a recipe whose command line names a worker that is not there.
+    pub(crate) fn into_tree(self, recipe: &Recipe) -> Result<Tree, BaseError> {
+        let wrong = |reason: String| BaseError::Recipe { path: recipe.path.clone(), reason };
+        let tree = self.tree().map_err(|e| wrong(e.to_string()))?;
         let ours = |argument: &&String| argument.starts_with(WORKER_DIRECTORY);
         match recipe.worker.iter().filter(ours).find(|path| tree.get(&path[1..]).is_none()) {
             Some(path) => Err(wrong(format!("worker: there is no {path} among the worker programs"))),

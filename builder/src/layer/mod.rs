@@ -26,6 +26,8 @@ pub enum Part {
     Code,
     /// A compiled program.
     Program,
+    /// What an interpreter makes of the sources.
+    Caches,
 }
 
 impl fmt::Display for Part {
@@ -34,6 +36,7 @@ impl fmt::Display for Part {
             Self::Dependencies => "dependencies",
             Self::Code => "code",
             Self::Program => "program",
+            Self::Caches => "compiled caches",
         })
     }
 }

@@ -37,7 +37,9 @@ fn build(base: &Base, handler: &str, archive: &[u8]) -> Result<Built, BuildError
         base,
         limits: ArchiveLimits::default(),
         compile: None,
+        precompile: None,
         labels: &[("zipship.version".to_owned(), "1".to_owned())].into(),
+        description: builder::Description::default(),
     })
 }
 
@@ -113,7 +115,9 @@ fn of_a_go_archive_only_the_program_is_in_the_image() {
             base: &base,
             limits: ArchiveLimits::default(),
             compile,
+            precompile: None,
             labels: &BTreeMap::new(),
+            description: builder::Description::default(),
         })
     };
     let built = build(Some(&Fixed(Ok(b"ELF".to_vec())))).unwrap();

@@ -4,6 +4,7 @@
 
 mod archive;
 mod cases;
+mod foreign;
 mod golang;
 mod image;
 mod joiner;

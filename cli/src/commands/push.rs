@@ -6,6 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 
+use oci::layout::Stored;
+
+use super::build::product::Goods;
 use super::registry::{self, Access, EXIT_REGISTRY};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 the layout cannot be used (the reason is on standard error), \
@@ -30,11 +33,15 @@ pub(crate) struct Push {
 
 /// Runs the sub-command.
 pub(crate) fn run(arguments: &Push) -> anyhow::Result<ExitCode> {
-    let image = oci::layout::read(&arguments.layout)
+    let stored = oci::layout::open(&arguments.layout)
         .with_context(|| format!("reading the layout {}", arguments.layout.display()))?;
+    let goods = match stored {
+        Stored::Image(image) => Goods::Image(image),
+        Stored::Index(index) => Goods::Index(index),
+    };
     let mut pushed = Vec::new();
     for reference in &arguments.references {
-        match registry::push(&image, reference, &arguments.access, arguments.json) {
+        match registry::push(&goods, reference, &arguments.access, arguments.json) {
             Ok(one) => pushed.push(one),
             Err(error) => {
                 eprintln!("error: pushing {reference}: {error:#}");

@@ -11,6 +11,8 @@ use oci::client::{Client, Credentials, Keychain, Options};
 use oci::{Digest, Image, ImageLayer, Layer, Reference};
 use serde_json::{Value, json};
 
+use super::build::product::Goods;
+
 /// The registry failed or refused.
 pub(crate) const EXIT_REGISTRY: u8 = 3;
 
@@ -32,6 +34,11 @@ pub(crate) struct Access {
 impl Access {
     /// A client for a reference's registry.
     pub(crate) fn client(&self, reference: &Reference) -> anyhow::Result<Client> {
+        Ok(Client::new(self.options(reference)?)?)
+    }
+
+    /// How a reference's registry is reached.
+    pub(crate) fn options(&self, reference: &Reference) -> anyhow::Result<Options> {
         let credentials = match &self.user {
             Some(user) => {
                 let password = std::env::var("ZIPSHIP_REGISTRY_PASSWORD")
@@ -40,12 +47,20 @@ impl Access {
             }
             None => Keychain::of_this_user().credentials(reference)?,
         };
+        Ok(Options { credentials, plain_http: self.insecure, ..self.trusting()? })
+    }
+
+    /// The same for a registry that the options are not about: the user that is named is no concern of its.
+    pub(crate) fn options_elsewhere(&self, reference: &Reference) -> anyhow::Result<Options> {
+        Ok(Options { credentials: Keychain::of_this_user().credentials(reference)?, ..self.trusting()? })
+    }
+
+    fn trusting(&self) -> anyhow::Result<Options> {
         let read = |path: &PathBuf| {
             std::fs::read(path).with_context(|| format!("reading the certificates in {}", path.display()))
         };
         let authorities = self.authorities.iter().map(read).collect::<anyhow::Result<_>>()?;
-        let options = Options { credentials, plain_http: self.insecure, authorities, ..Options::default() };
-        Ok(Client::new(options)?)
+        Ok(Options { authorities, ..Options::default() })
     }
 }
 
@@ -55,21 +70,26 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     Ok(runtime.block_on(work))
 }
 
-/// Pushes an image, and says so: a bar on a terminal, a line elsewhere, the value alone when `quiet`.
+/// Pushes an image or an index of some, and says so: a bar on a terminal, a line elsewhere, the value alone when `quiet`.
 pub(crate) fn push(
-    image: &Image,
+    goods: &Goods,
     reference: &Reference,
     access: &Access,
     quiet: bool,
 ) -> anyhow::Result<Value> {
     let client = access.client(reference)?;
-    let bar = bar(image, quiet);
-    let counted =
-        Image { layers: image.layers.iter().map(|layer| counted(layer, &bar)).collect(), ..image.clone() };
+    let bar = bar(goods.images(), quiet);
+    let mut goods = goods.clone();
+    for layer in goods.images_mut().iter_mut().flat_map(|image| &mut image.layers) {
+        *layer = counted(layer, &bar);
+    }
     let started = std::time::Instant::now();
     // The tag's present image probably shares layers with the new one.
     let previous = reference.tag.as_deref();
-    let pushed = wait(client.push_over(&counted, reference, previous))?;
+    let pushed = match &goods {
+        Goods::Image(image) => wait(client.push_over(image, reference, previous))?,
+        Goods::Index(index) => wait(client.push_index(index, reference, previous))?,
+    };
     bar.finish_and_clear();
     let pushed = pushed?;
     let ms = started.elapsed().as_secs_f64() * 1000.0;
@@ -94,11 +114,12 @@ pub(crate) fn push(
     }))
 }
 
-fn bar(image: &Image, quiet: bool) -> ProgressBar {
+fn bar(images: &[Image], quiet: bool) -> ProgressBar {
     if quiet || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let bar = ProgressBar::new(image.layers.iter().map(|layer| layer.layer.size()).sum());
+    let bar =
+        ProgressBar::new(images.iter().flat_map(|image| &image.layers).map(|layer| layer.layer.size()).sum());
     let style = ProgressStyle::with_template("pushing [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar

@@ -1,8 +1,12 @@
 //! `zipship build`: an archive or a directory becomes an image, in a registry or in a file. No daemon, no root.
 
+mod base;
 pub(crate) mod limits;
+mod lock;
 mod output;
 mod pack;
+mod precompile;
+pub(crate) mod product;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,14 +14,15 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use builder::base;
 use builder::golang::LocalCompile;
 use builder::{BuildRequest, Built};
 use clap::Args;
 use contract::runtime::Runtime;
 use serde_json::{Value, json};
 
+use self::base::{Ground, Wanted};
 use self::output::Output;
+use self::product::Product;
 use super::registry::{self, Access, EXIT_REGISTRY};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 the image could not be built (the reason is on standard error), \
@@ -48,6 +53,13 @@ pub(crate) struct Build {
     /// A label for the image's configuration: NAME=VALUE; repeatable.
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
+    /// An annotation for the image's manifest: NAME=VALUE; repeatable.
+    #[arg(long = "annotation", value_name = "NAME=VALUE", value_parser = label)]
+    annotations: Vec<(String, String)>,
+    #[command(flatten)]
+    base: base::BaseOptions,
+    #[command(flatten)]
+    precompile: precompile::PrecompileOptions,
     /// Base images, made by `zipship images build` [default: $XDG_CACHE_HOME/zipship/images].
     #[arg(long, value_name = "DIR")]
     images_dir: Option<PathBuf>,
@@ -83,25 +95,33 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// Runs the sub-command.
 pub(crate) fn run(arguments: &Build) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let mut built = build(arguments)?;
+    if arguments.base.may_be_several() && arguments.outputs.iter().any(Output::has_room_for_one) {
+        anyhow::bail!(
+            "a docker-archive has room for one machine's image: name one --platform, or write an oci-archive"
+        );
+    }
+    let product = match build(arguments) {
+        Err(error) if is_registrys(&error) => {
+            eprintln!("error: {error:#}");
+            return Ok(ExitCode::from(EXIT_REGISTRY));
+        }
+        built => built?,
+    };
     let build_ms = started.elapsed().as_secs_f64() * 1000.0;
-    for layer in &mut built.image.layers {
-        layer.mount_from = layer.mount_from.as_ref().and(arguments.mount_from.clone());
-    }
-    let digest = built.image.digest();
     if !arguments.json {
-        built.report.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-        tell(&built, build_ms);
+        tell(&product, build_ms);
     }
+    let goods = product.goods();
     for output in &arguments.outputs {
-        output.write(&built.image, arguments.tags.first())?;
+        output.write(&goods, arguments.tags.first())?;
         if !arguments.json {
             println!("wrote {output}");
         }
     }
     let mut pushed = Vec::new();
     for reference in &arguments.tags {
-        match registry::push(&built.image, reference, &arguments.access, arguments.json) {
+        let linked = goods.linked(reference, arguments.base.registry(), arguments.mount_from.as_deref());
+        match registry::push(&linked, reference, &arguments.access, arguments.json) {
             Ok(one) => pushed.push(one),
             Err(error) => {
                 eprintln!("error: pushing {reference}: {error:#}");
@@ -110,34 +130,57 @@ pub(crate) fn run(arguments: &Build) -> anyhow::Result<ExitCode> {
         }
     }
     if arguments.json {
-        let mut value = described(&built, build_ms);
+        let mut value = described(&product, build_ms);
         value["pushed"] = Value::Array(pushed);
         println!("{}", serde_json::to_string_pretty(&value)?);
     } else if arguments.tags.is_empty() && arguments.outputs.is_empty() {
+        let digest = product.digest();
         println!("{digest} (nothing was written: give -t registry/repository:tag, or -o oci-archive:FILE)");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn build(arguments: &Build) -> anyhow::Result<Built> {
+/// Whether it is the base's registry that failed or refused.
+fn is_registrys(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(|error| matches!(error, oci::source::SourceError::Client(_)))
+}
+
+fn build(arguments: &Build) -> anyhow::Result<Product> {
     let archive = pack::archive(&arguments.source)?;
-    let runtime = arguments.runtime;
     let images = arguments.images_dir.clone().unwrap_or_else(super::images::defaults::images);
-    let base = base::locate(&images, runtime.base(), builder::Architecture::HOST)?;
+    let grounds = arguments.base.grounds(&Wanted {
+        runtime: arguments.runtime,
+        source: &arguments.source,
+        images: &images,
+        access: &arguments.access,
+        target: arguments.tags.first(),
+    })?;
+    let built = grounds.iter().map(|ground| build_on(ground, &archive, arguments));
+    Product::of(built.collect::<anyhow::Result<_>>()?)
+}
+
+fn build_on(ground: &Ground, archive: &[u8], arguments: &Build) -> anyhow::Result<Built> {
+    let runtime = arguments.runtime;
     let compile = compiler(arguments);
+    let precompile = arguments.precompile.of_this_machine();
     let handler =
         arguments.handler.clone().unwrap_or_else(|| runtime.language().default_handler().to_owned());
     let labels: BTreeMap<String, String> = arguments.labels.iter().cloned().collect();
+    let annotations: BTreeMap<String, String> = arguments.annotations.iter().cloned().collect();
     let built = builder::build(&BuildRequest {
-        archive: &archive,
+        archive,
         runtime,
         handler: &handler,
-        base: &base,
+        base: &ground.base,
         limits: arguments.limits.of_archives()?,
         compile: compile.as_ref().map(|compile| compile as &dyn builder::golang::Compile),
+        precompile: precompile.as_ref().map(|one| one as &dyn builder::precompile::Precompile),
         labels: &labels,
+        description: builder::Description { origin: ground.origin.as_ref(), annotations: Some(&annotations) },
     });
-    built.with_context(|| format!("building {}", arguments.source.display()))
+    let mut built = built.with_context(|| format!("building {}", arguments.source.display()))?;
+    built.report.warnings.extend(ground.warnings.iter().cloned());
+    Ok(built)
 }
 
 /// The caller's own code on the caller's own machine: compiled without a sandbox.
@@ -161,20 +204,35 @@ fn go_root_of_path() -> Option<PathBuf> {
     root.join("bin/go").is_file().then_some(root)
 }
 
-fn tell(built: &Built, build_ms: f64) {
-    let report = &built.report;
-    println!("{} entries in {build_ms:.0} ms", report.entries);
-    for name in &report.dropped {
+fn tell(product: &Product, build_ms: f64) {
+    let first = &product.built[0].report;
+    println!("{} entries in {build_ms:.0} ms", first.entries);
+    for name in &first.dropped {
         println!("left out {name}");
     }
-    for layer in &report.layers {
-        let (size, tar) = (layer.bytes as f64 / 1e3, layer.tar_bytes as f64 / 1e3);
-        println!("layer {}: {size:.1} kB ({tar:.1} kB unpacked)", layer.part);
+    for built in &product.built {
+        built.report.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        for layer in &built.report.layers {
+            let (size, tar) = (layer.bytes as f64 / 1e3, layer.tar_bytes as f64 / 1e3);
+            println!("layer {}: {size:.1} kB ({tar:.1} kB unpacked)", layer.part);
+        }
+        match &product.index {
+            Some(_) => println!("image {} for {}", built.image.digest(), platform(built)),
+            None => println!("image {}", built.image.digest()),
+        }
     }
-    println!("image {}", built.image.digest());
+    if product.index.is_some() {
+        println!("index {}", product.digest());
+    }
 }
 
-fn described(built: &Built, build_ms: f64) -> Value {
+/// `linux/arm64`.
+fn platform(built: &Built) -> String {
+    let config = built.image.parsed_config();
+    config.map_or_else(|_| "linux".to_owned(), |config| format!("{}/{}", config.os, config.architecture))
+}
+
+fn described(product: &Product, build_ms: f64) -> Value {
     let layer = |layer: &builder::LayerReport| {
         json!({
             "part": layer.part.to_string(),
@@ -183,14 +241,24 @@ fn described(built: &Built, build_ms: f64) -> Value {
             "compressed_bytes": layer.compressed_bytes,
         })
     };
-    json!({
-        "digest": built.image.digest(),
-        "entries": built.report.entries,
-        "dropped": built.report.dropped,
-        "warnings": built.report.warnings,
-        "layers": built.report.layers.iter().map(layer).collect::<Vec<_>>(),
-        "build_ms": (build_ms * 10.0).round() / 10.0,
-    })
+    let one = |built: &Built| {
+        json!({
+            "digest": built.image.digest(),
+            "platform": platform(built),
+            "warnings": built.report.warnings,
+            "layers": built.report.layers.iter().map(layer).collect::<Vec<_>>(),
+        })
+    };
+    let mut value = one(&product.built[0]);
+    value["digest"] = json!(product.digest());
+    value["entries"] = json!(product.built[0].report.entries);
+    value["dropped"] = json!(product.built[0].report.dropped);
+    value["build_ms"] = json!((build_ms * 10.0).round() / 10.0);
+    if product.index.is_some() {
+        value["platform"] = Value::Null;
+        value["images"] = product.built.iter().map(one).collect();
+    }
+    value
 }
 
 /// For errors: a path as people write it.

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::Context as _;
+use oci::Reference;
 use oci::archive::Format;
-use oci::{Image, Reference};
+
+use super::product::Goods;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -40,13 +42,22 @@ impl fmt::Display for Output {
 }
 
 impl Output {
-    /// Writes the image; an archive is there whole or not at all. `reference` is what the image is called.
-    pub(crate) fn write(&self, image: &Image, reference: Option<&Reference>) -> anyhow::Result<()> {
+    /// Whether the form has no room for images of several machines.
+    pub(crate) fn has_room_for_one(&self) -> bool {
+        matches!(self, Self::Archive(Format::Docker, _))
+    }
+
+    /// Writes what was built; an archive is there whole or not at all. `reference` is what the image is called.
+    pub(crate) fn write(&self, goods: &Goods, reference: Option<&Reference>) -> anyhow::Result<()> {
         let about = || format!("writing {self}");
         match self {
             Self::Layout(directory) => {
                 std::fs::create_dir_all(directory).with_context(about)?;
-                oci::layout::write(directory, image).with_context(about)
+                match goods {
+                    Goods::Image(image) => oci::layout::write(directory, image),
+                    Goods::Index(index) => oci::layout::write_all(directory, index),
+                }
+                .with_context(about)
             }
             Self::Archive(format, path) => {
                 let name = match format {
@@ -56,7 +67,10 @@ impl Output {
                 let unfinished = path.with_extension("partial");
                 let write = || -> std::io::Result<()> {
                     let file = BufWriter::new(File::create(&unfinished)?);
-                    oci::archive::write(file, image, *format, name.as_deref())?;
+                    match goods {
+                        Goods::Image(image) => oci::archive::write(file, image, *format, name.as_deref())?,
+                        Goods::Index(index) => oci::archive::write_all(file, index, name.as_deref())?,
+                    }
                     std::fs::rename(&unfinished, path)
                 };
                 write().inspect_err(|_| drop(std::fs::remove_file(&unfinished))).with_context(about)

@@ -39,7 +39,9 @@ fn add(zip: &mut ZipWriter<Cursor<Vec<u8>>>, directory: &Path, prefix: &str) -> 
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
             .last_modified_time(DateTime::default());
-        if kind.is_dir() {
+        if name == super::lock::FILE {
+            // Of the build, not of the function: a pin changes no image.
+        } else if kind.is_dir() {
             if !LEFT_OUT.contains(&name.as_str()) {
                 add(zip, &path, &format!("{name}/"))?;
             }

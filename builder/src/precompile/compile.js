@@ -1,0 +1,68 @@
+// Fills a compile cache without running anything: every file goes through the compilers that `require` and `import`
+// use, which are inside node and reached with --expose-internals.
+'use strict';
+const fs = require('fs');
+const path = require('path');
+const url = require('url');
+const UNSUPPORTED = 42;
+
+function unsupported() {
+  process.stderr.write(`node ${process.versions.node} has no compile cache; it has from version 22 on\n`);
+  process.exit(UNSUPPORTED);
+}
+
+const [folder] = process.argv.slice(2);
+const modules = require('module');
+if (!modules.enableCompileCache) unsupported();
+let binding;
+try {
+  binding = require('internal/test/binding').internalBinding;
+} catch {
+  unsupported();
+}
+const { compileFunctionForCJSLoader } = binding('contextify');
+const { ModuleWrap } = binding('module_wrap');
+const { source_text_module_default_hdo: own } = binding('symbols');
+if (!compileFunctionForCJSLoader || !ModuleWrap || !own) unsupported();
+const enabled = modules.enableCompileCache(folder + '/out');
+if (enabled.status !== modules.constants.compileCacheStatus.ENABLED) unsupported();
+
+// Of the nearest package.json, as node finds the kind of a .js file.
+const kinds = new Map();
+function kindOf(directory) {
+  if (!kinds.has(directory)) {
+    let kind;
+    try {
+      kind = JSON.parse(fs.readFileSync(path.join(directory, 'package.json'), 'utf8')).type || 'none';
+    } catch {
+      kind = directory.length <= folder.length ? 'none' : kindOf(path.dirname(directory));
+    }
+    kinds.set(directory, kind);
+  }
+  return kinds.get(directory);
+}
+
+function compile(source, name) {
+  const text = fs.readFileSync(source, 'utf8').replace(/^\uFEFF/, '');
+  const ending = path.extname(source);
+  const kind = ending === '.js' ? kindOf(path.dirname(source)) : ending === '.mjs' ? 'module' : 'commonjs';
+  const asModule = () => new ModuleWrap(url.pathToFileURL(name).href, undefined, text, 0, 0, own);
+  if (kind === 'module') {
+    asModule();
+    return;
+  }
+  const found = compileFunctionForCJSLoader(text, name, false, kind === 'none');
+  if (found.canParseAsESM && !found.function) asModule();
+}
+
+// One line a file: its place here, and its name in the image.
+for (const line of fs.readFileSync(folder + '/list', 'utf8').split('\n')) {
+  if (!line) continue;
+  const [source, name] = line.split('\t');
+  try {
+    compile(source, name);
+  } catch (error) {
+    process.stdout.write(`${name}\t${String(error && error.message).split('\n')[0]}\n`);
+  }
+}
+modules.flushCompileCache();
