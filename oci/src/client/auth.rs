@@ -10,9 +10,10 @@ use serde::Deserialize;
 use super::body::{READ_TIMEOUT, read_limited};
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Secret};
-use super::error::ClientError;
+use super::error::{ClientError, shown};
 use super::location::same_origin;
 use super::retry::Retry;
+use super::transport::Transport;
 
 /// Tokens without a stated life live this long, as the token specification says.
 const TOKEN_LIFE: u64 = 60;
@@ -25,6 +26,8 @@ const TOKEN_BODY_MAX: u64 = 1024 * 1024;
 pub(super) struct Auth {
     credentials: Credentials,
     known: Mutex<Known>,
+    /// Held while a token is fetched: several requests at once need one token, not several.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -35,10 +38,17 @@ struct Known {
     tokens: HashMap<(String, String), Token>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Service {
     realm: Url,
     service: Option<String>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Its query may be anything.
+        f.debug_struct("Service").field("realm", &shown(&self.realm)).field("service", &self.service).finish()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -56,36 +66,54 @@ struct TokenAnswer {
 
 impl Auth {
     pub(super) fn new(credentials: Credentials) -> Self {
-        Self { credentials, known: Mutex::default() }
+        Self { credentials, ..Self::default() }
     }
 
     /// The `Authorization` for a request to the registry at `url`'s origin, from what is known so far.
     /// Name and password are sent unasked: that saves a request, and they are for this registry anyway.
     pub(super) async fn header(
         &self,
-        http: &reqwest::Client,
+        http: &Transport,
         url: &Url,
         scopes: &BTreeSet<String>,
         retry: &Retry,
     ) -> Result<Option<Secret>, ClientError> {
         let origin = origin(url);
-        let (service, token) = {
-            let known = self.known();
-            let token = known.tokens.get(&(origin.clone(), joined(scopes))).cloned();
-            (known.services.get(&origin).cloned(), token)
+        let key = (origin.clone(), joined(scopes));
+        let Some(service) = self.known().services.get(&origin).cloned() else {
+            return Ok(self.credentials.unasked());
         };
-        let Some(service) = service else { return Ok(self.credentials.unasked()) };
-        if let Some(token) = token.filter(|token| token.good_until > Instant::now()) {
-            return Ok(Some(token.header));
+        if let Some(token) = self.good(&key) {
+            return Ok(Some(token));
+        }
+        let _fetching = self.fetching.lock().await;
+        if let Some(token) = self.good(&key) {
+            return Ok(Some(token));
         }
         let token = self.fetch(http, &service, scopes, retry).await?;
         let header = token.header.clone();
-        self.known().tokens.insert((origin, joined(scopes)), token);
+        self.known().tokens.insert(key, token);
         Ok(Some(header))
     }
 
-    /// Learns from a 401. Returns whether another attempt makes sense.
-    pub(super) fn learn(&self, url: &Url, challenge: Option<Challenge>, scopes: &BTreeSet<String>) -> bool {
+    /// A token that is there and has not ended.
+    fn good(&self, key: &(String, String)) -> Option<Secret> {
+        let known = self.known();
+        known
+            .tokens
+            .get(key)
+            .filter(|token| token.good_until > Instant::now())
+            .map(|token| token.header.clone())
+    }
+
+    /// Learns from a 401 to a request that showed `shown`. Returns whether another attempt makes sense.
+    pub(super) fn learn(
+        &self,
+        url: &Url,
+        challenge: Option<Challenge>,
+        scopes: &BTreeSet<String>,
+        shown: Option<&Secret>,
+    ) -> bool {
         let Some(Challenge::Bearer { realm, service, .. }) = challenge else {
             // Name and password were sent already, or there are none.
             return false;
@@ -96,13 +124,17 @@ impl Auth {
         };
         let mut known = self.known();
         known.services.insert(origin(url), Service { realm, service });
-        known.tokens.remove(&(origin(url), joined(scopes)));
+        let key = (origin(url), joined(scopes));
+        // Another request may have replaced it already.
+        if known.tokens.get(&key).is_some_and(|token| Some(&token.header) == shown) {
+            known.tokens.remove(&key);
+        }
         true
     }
 
     async fn fetch(
         &self,
-        http: &reqwest::Client,
+        http: &Transport,
         service: &Service,
         scopes: &BTreeSet<String>,
         retry: &Retry,
@@ -133,8 +165,8 @@ impl Auth {
     }
 
     /// The older way: name and password, or nobody, for a token.
-    async fn ask(&self, http: &reqwest::Client, url: &Url) -> Result<Token, ClientError> {
-        let mut request = http.get(url.clone());
+    async fn ask(&self, http: &Transport, url: &Url) -> Result<Token, ClientError> {
+        let mut request = http.to(url).get(url.clone());
         if let Some(Secret(header)) = self.credentials.basic() {
             request = request.header(reqwest::header::AUTHORIZATION, sensitive(&header, url)?);
         }
@@ -144,7 +176,7 @@ impl Auth {
     /// OAuth's way: an identity token for a token.
     async fn exchange(
         &self,
-        http: &reqwest::Client,
+        http: &Transport,
         service: &Service,
         scopes: &BTreeSet<String>,
         identity: &str,
@@ -159,6 +191,7 @@ impl Auth {
             .append_pair("refresh_token", identity);
         let body = form.query().unwrap_or_default().to_owned();
         let request = http
+            .to(&service.realm)
             .post(service.realm.clone())
             .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);

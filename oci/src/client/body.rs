@@ -1,15 +1,16 @@
-//! Request bodies that can be sent again, and answers read within bounds.
+//! Request bodies that can be sent again, whole or from somewhere on, and answers read within bounds.
 
-use std::io::Read;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use reqwest::{Method, Response};
 use tokio::sync::mpsc;
 
 use super::error::ClientError;
+use super::progress::Told;
 use crate::layer::Layer;
 
 /// How much of a layer is read at once, in bytes.
@@ -23,6 +24,20 @@ pub(super) enum Body {
     Empty,
     Bytes(Bytes),
     Layer(Arc<dyn Layer>),
+    Part(Box<Part>),
+}
+
+/// A part of a blob.
+#[derive(Clone)]
+pub(super) struct Part {
+    /// The whole.
+    pub(super) of: Body,
+    /// Bytes before the part.
+    pub(super) from: u64,
+    /// Bytes of the part.
+    pub(super) length: u64,
+    /// Who hears of each piece.
+    pub(super) told: Option<Told>,
 }
 
 /// A body opened for one attempt.
@@ -31,6 +46,21 @@ pub(super) struct OpenBody {
     pub(super) length: u64,
     /// Why the layer could not be read to its end, once that happened.
     pub(super) failure: Arc<OnceLock<String>>,
+    /// When the connection last took a piece.
+    pub(super) moved: Arc<Moved>,
+}
+
+/// When something last moved.
+pub(super) struct Moved(Mutex<Instant>);
+
+impl Moved {
+    fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    pub(super) fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Body {
@@ -39,48 +69,112 @@ impl Body {
             Self::Empty => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Layer(layer) => layer.size(),
+            Self::Part(part) => part.length,
+        }
+    }
+
+    /// Which layer's bytes these are.
+    pub(super) fn layer(&self) -> Option<&dyn Layer> {
+        match self {
+            Self::Empty | Self::Bytes(_) => None,
+            Self::Layer(layer) => Some(layer.as_ref()),
+            Self::Part(part) => part.of.layer(),
         }
     }
 
     pub(super) fn open(&self) -> OpenBody {
         let failure = Arc::new(OnceLock::new());
-        let body = match self {
-            Self::Empty => reqwest::Body::from(Bytes::new()),
-            Self::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
-            Self::Layer(layer) => stream_layer(layer.clone(), failure.clone()),
+        let moved = Arc::new(Moved(Mutex::new(Instant::now())));
+        let (whole, from, told) = match self {
+            Self::Part(part) => (&part.of, part.from, part.told.clone()),
+            whole => (whole, 0, None),
         };
-        OpenBody { body, length: self.length(), failure }
+        let body = match whole {
+            Self::Bytes(bytes) if bytes.len() > CHUNK || told.is_some() => {
+                watched(pieces(bytes, from, self.length()), from, &moved, told)
+            }
+            Self::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
+            Self::Layer(layer) => {
+                let stream = stream_layer(layer.clone(), from, self.length(), failure.clone());
+                watched(stream, from, &moved, told)
+            }
+            Self::Empty | Self::Part(_) => reqwest::Body::from(Bytes::new()),
+        };
+        OpenBody { body, length: self.length(), failure, moved }
     }
 }
 
+/// The stream as a body; each piece that the connection takes is noted and told.
+fn watched(
+    pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    from: u64,
+    moved: &Arc<Moved>,
+    told: Option<Told>,
+) -> reqwest::Body {
+    let (moved, mut at) = (moved.clone(), from);
+    reqwest::Body::wrap_stream(pieces.inspect(move |piece| {
+        moved.now();
+        if let (Ok(piece), Some(told)) = (piece, &told) {
+            at += piece.len() as u64;
+            told.at(at);
+        }
+    }))
+}
+
+fn pieces(bytes: &Bytes, from: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> + use<> {
+    let from = usize::try_from(from).map_or(bytes.len(), |from| from.min(bytes.len()));
+    let mut left = bytes.slice(from..);
+    left.truncate(usize::try_from(length).unwrap_or(left.len()));
+    stream::iter(std::iter::from_fn(move || {
+        (!left.is_empty()).then(|| Ok(left.split_to(CHUNK.min(left.len()))))
+    }))
+}
+
 /// Reads a layer on a blocking thread, a few chunks ahead of the network.
-fn stream_layer(layer: Arc<dyn Layer>, failure: Arc<OnceLock<String>>) -> reqwest::Body {
-    let (sender, receiver) = mpsc::channel::<std::io::Result<Bytes>>(2);
+fn stream_layer(
+    layer: Arc<dyn Layer>,
+    from: u64,
+    length: u64,
+    failure: Arc<OnceLock<String>>,
+) -> impl Stream<Item = io::Result<Bytes>> {
+    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(2);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = read_layer(layer.as_ref(), &sender) {
+        if let Err(error) = read_layer(layer.as_ref(), from, length, &sender) {
             // Told before the stream ends, so that whoever sees the request fail finds the cause here.
             let _ = failure.set(error.to_string());
             let _ = sender.blocking_send(Err(error));
         }
     });
-    reqwest::Body::wrap_stream(stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|chunk| (chunk, receiver))
-    }))
+    stream::unfold(
+        receiver,
+        |mut receiver| async move { receiver.recv().await.map(|chunk| (chunk, receiver)) },
+    )
 }
 
-fn read_layer(layer: &dyn Layer, sender: &mpsc::Sender<std::io::Result<Bytes>>) -> std::io::Result<()> {
-    let (mut reader, mut left) = (layer.open()?, layer.size());
+fn read_layer(
+    layer: &dyn Layer,
+    from: u64,
+    length: u64,
+    sender: &mpsc::Sender<io::Result<Bytes>>,
+) -> io::Result<()> {
+    let mut reader = layer.open()?;
+    let (mut left, behind) = (length, layer.size().saturating_sub(from + length));
+    let short = |left: u64| io::Error::other(format!("it ends {left} bytes before its size"));
+    let skipped = io::copy(&mut reader.by_ref().take(from), &mut io::sink())?;
+    if skipped < from {
+        return Err(short(layer.size() - skipped));
+    }
     while left > 0 {
         let mut chunk = BytesMut::zeroed(CHUNK.min(usize::try_from(left).unwrap_or(CHUNK)));
         let read = reader.read(&mut chunk)?;
         if read == 0 {
-            return Err(std::io::Error::other(format!("it ends {left} bytes before its size")));
+            return Err(short(left + behind));
         }
         chunk.truncate(read);
         left -= read as u64;
         // Found out before the last bytes are sent: the request cannot succeed then.
-        if left == 0 && reader.read(&mut [0])? > 0 {
-            return Err(std::io::Error::other("it goes on after its size"));
+        if left == 0 && behind == 0 && reader.read(&mut [0])? > 0 {
+            return Err(io::Error::other("it goes on after its size"));
         }
         if sender.blocking_send(Ok(chunk.freeze())).is_err() {
             return Ok(()); // The request is over; nobody wants the rest.

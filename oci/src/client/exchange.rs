@@ -3,27 +3,29 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use super::Client;
 use super::auth::sensitive;
-use super::body::{Body, READ_TIMEOUT};
+use super::body::{Body, OpenBody};
 use super::challenge::challenge;
 use super::credentials::Secret;
 use super::error::{ClientError, shown};
 use super::location::{follow, same_origin};
 use super::retry::{is_transient, retry_after};
+use super::session::Way;
 use crate::reference::Reference;
 
 /// How many redirects one request follows.
 const REDIRECTS: u32 = 5;
 /// How often one request is sent again with new authorisation.
 const CHALLENGES: u32 = 2;
-/// The slowest upload that is waited for, in bytes a second.
-const SLOWEST_UPLOAD: u64 = 64 * 1024;
+/// How fast a registry puts away what it was sent before it answers, at the slowest: in bytes a second.
+const SLOWEST_STORE: u64 = 4 << 20;
 
 /// A request that can be sent any number of times.
 pub(super) struct Outgoing {
@@ -44,8 +46,19 @@ pub(super) struct Exchange<'a> {
     client: &'a Client,
     base: Url,
     repository: String,
-    scopes: BTreeSet<String>,
+    /// What the operation needs where it writes.
+    scope: String,
+    learned: Mutex<Learned>,
     requests: AtomicU32,
+}
+
+/// What the conversation showed about the registry.
+struct Learned {
+    /// Repositories to mount from that may be read.
+    sources: BTreeSet<String>,
+    /// A blob was mounted, so the registry does that.
+    mounts: bool,
+    way: Way,
 }
 
 impl<'a> Exchange<'a> {
@@ -62,10 +75,52 @@ impl<'a> Exchange<'a> {
         let scheme = if client.options.plain_http { "http" } else { "https" };
         let base = format!("{scheme}://{}/", reference.registry);
         let base = Url::parse(&base).map_err(|error| ClientError::Setup(format!("{base}: {error}")))?;
-        let mut scopes: BTreeSet<String> =
-            sources.into_iter().map(|source| format!("repository:{source}:pull")).collect();
-        scopes.insert(format!("repository:{}:{actions}", reference.repository));
-        Ok(Self { client, base, repository: reference.repository, scopes, requests: AtomicU32::new(0) })
+        let scope = format!("repository:{}:{actions}", reference.repository);
+        let learned = Learned { sources: sources.into_iter().collect(), mounts: false, way: Way::Put };
+        let (learned, requests) = (Mutex::new(learned), AtomicU32::new(0));
+        Ok(Self { client, base, repository: reference.repository, scope, learned, requests })
+    }
+
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        // Every value is whole at any time.
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a token must allow: the operation, and reading what is mounted.
+    fn scopes(&self) -> BTreeSet<String> {
+        let learned = self.learned();
+        let sources = learned.sources.iter().filter(|source| **source != self.repository);
+        sources.map(|source| format!("repository:{source}:pull")).chain([self.scope.clone()]).collect()
+    }
+
+    /// Whether a repository cannot be mounted from.
+    pub(super) fn is_closed(&self, source: &str) -> bool {
+        !self.learned().sources.contains(source)
+    }
+
+    /// A repository cannot be mounted from: it is not asked for again.
+    pub(super) fn close(&self, source: &str) {
+        self.learned().sources.remove(source);
+    }
+
+    /// Whether the registry is known to mount.
+    pub(super) fn mounts(&self) -> bool {
+        self.learned().mounts
+    }
+
+    /// The registry has mounted a blob.
+    pub(super) fn mounted(&self) {
+        self.learned().mounts = true;
+    }
+
+    /// How bytes are sent.
+    pub(super) fn way(&self) -> Way {
+        self.learned().way
+    }
+
+    /// The registry wants bytes another way.
+    pub(super) fn set_way(&self, way: Way) {
+        self.learned().way = way;
     }
 
     /// The URL of something in the repository: `blobs/uploads/`, `manifests/latest`.
@@ -116,12 +171,16 @@ impl<'a> Exchange<'a> {
         let (mut redirects, mut challenges) = (0, 0);
         loop {
             let authorization = self.authorization(&url).await?;
-            let response = self.attempt(&method, &url, &request.headers, &body, authorization).await?;
+            let response =
+                self.attempt(&method, &url, &request.headers, &body, authorization.as_ref()).await?;
             let status = response.status();
             if status == StatusCode::UNAUTHORIZED && challenges < CHALLENGES && same_origin(&url, &self.base)
             {
                 challenges += 1;
-                if self.client.auth.learn(&self.base, challenge(response.headers()), &self.scopes) {
+                // What was shown has ended, or was for less: the same token is not shown twice.
+                let challenge = challenge(response.headers());
+                let scopes = self.scopes();
+                if self.client.auth.learn(&self.base, challenge, &scopes, authorization.as_ref()) {
                     continue;
                 }
                 return Ok(response);
@@ -145,7 +204,25 @@ impl<'a> Exchange<'a> {
         if !same_origin(url, &self.base) {
             return Ok(None);
         }
-        self.client.auth.header(&self.client.http, &self.base, &self.scopes, &self.client.options.retry).await
+        let ask = |scopes: BTreeSet<String>| async move {
+            self.client.auth.header(&self.client.http, &self.base, &scopes, &self.client.options.retry).await
+        };
+        let asked = ask(self.scopes()).await;
+        let denied = |error: &ClientError| {
+            matches!(
+                error.status(),
+                Some(StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            )
+        };
+        match asked {
+            // A token service may refuse all because one repository is not for this user: then nothing is mounted.
+            Err(error) if denied(&error) && self.scopes().len() > 1 => {
+                tracing::debug!(%error, "no token for the source of mounts, going on without");
+                self.learned().sources.clear();
+                ask(self.scopes()).await
+            }
+            asked => asked,
+        }
     }
 
     async fn attempt(
@@ -154,24 +231,33 @@ impl<'a> Exchange<'a> {
         url: &Url,
         headers: &HeaderMap,
         body: &Body,
-        authorization: Option<Secret>,
+        authorization: Option<&Secret>,
     ) -> Result<Response, ClientError> {
-        let open = body.open();
-        let mut request = self.client.http.request(method.clone(), url.clone()).headers(headers.clone());
+        let mut open = body.open();
+        let content = std::mem::replace(&mut open.body, reqwest::Body::from(""));
+        let mut request =
+            self.client.http.to(url).request(method.clone(), url.clone()).headers(headers.clone());
         if !matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
-            request = request.header(CONTENT_LENGTH, open.length).body(open.body);
+            request = request.header(CONTENT_LENGTH, open.length).body(content);
         }
         if let Some(Secret(text)) = authorization {
-            request = request.header(AUTHORIZATION, sensitive(&text, url)?);
+            request = request.header(AUTHORIZATION, sensitive(text, url)?);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let patience = READ_TIMEOUT + Duration::from_secs(open.length / SLOWEST_UPLOAD);
-        let sent = match tokio::time::timeout(patience, request.send()).await {
-            Ok(sent) => sent.map_err(|error| ClientError::transport(method, url, error)),
-            Err(_) => Err(ClientError::timed_out(method, url)),
+        let OpenBody { length, failure, moved, .. } = &open;
+        let silence = self.client.options.retry.silence;
+        let mut sending = Box::pin(request.send());
+        let sent = loop {
+            let until = moved.last() + silence + Duration::from_secs(length / SLOWEST_STORE);
+            match tokio::time::timeout_at(until.into(), &mut sending).await {
+                Ok(sent) => break sent.map_err(|error| ClientError::transport(method, url, error)),
+                // Slow is not dead: as long as bytes move, they are waited for.
+                Err(_) if moved.last() + silence > Instant::now() => {}
+                Err(_) => break Err(ClientError::timed_out(method, url)),
+            }
         };
-        match (open.failure.get(), body) {
-            (Some(reason), Body::Layer(layer)) => {
+        match (failure.get(), body.layer()) {
+            (Some(reason), Some(layer)) => {
                 Err(ClientError::Layer { digest: layer.digest().clone(), reason: reason.clone() })
             }
             _ => sent,

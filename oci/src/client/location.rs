@@ -25,6 +25,10 @@ pub(super) fn follow(from: &Url, headers: &HeaderMap) -> Result<Url, ClientError
     if to.scheme() != "https" && from.scheme() == "https" {
         return Err(ClientError::protocol(from, "refused to follow a Location from https to http"));
     }
+    if is_link_local(&to) && from.host() != to.host() {
+        // Where clouds tell machines who they are. No registry is there.
+        return Err(ClientError::protocol(from, "refused to follow a Location to a link-local address"));
+    }
     if is_private(&to) && !is_private(from) {
         return Err(ClientError::protocol(from, "refused to follow a Location to a private address"));
     }
@@ -39,18 +43,28 @@ pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
 /// Whether the host is `localhost` or a literal address of this machine, a private network or a link.
 fn is_private(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
-    if host == "localhost" || host.ends_with(".localhost") {
+    if host == "localhost" || host.ends_with(".localhost") || is_link_local(url) {
         return true;
     }
-    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        Ok(IpAddr::V4(ip)) => {
-            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified()
-        }
-        Ok(IpAddr::V6(ip)) => {
-            ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local()
-        }
-        Err(_) => false,
+    match literal(url) {
+        Some(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_unspecified(),
+        Some(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local(),
+        None => false,
     }
+}
+
+fn is_link_local(url: &Url) -> bool {
+    match literal(url) {
+        Some(IpAddr::V4(ip)) => ip.is_link_local(),
+        Some(IpAddr::V6(ip)) => ip.is_unicast_link_local(),
+        None => false,
+    }
+}
+
+/// The host, when it is an address.
+fn literal(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
 #[cfg(test)]
@@ -81,6 +95,9 @@ mod tests {
         assert!(go("https://h/", "https://[::ffff:10.0.0.1]/").is_err());
         assert!(go("https://h/", "https://localhost/").is_err());
         assert!(follow(&Url::parse("https://h/").unwrap(), &HeaderMap::new()).is_err());
+        assert!(go("http://10.0.0.1/", "http://169.254.169.254/").is_err());
+        assert!(go("http://10.0.0.1/", "http://[fe80::1]/").is_err());
+        assert!(go("http://169.254.1.1:1/", "http://169.254.1.1:2/").is_ok());
         assert!(go("https://10.0.0.1/", "https://10.0.0.2/").is_ok());
         assert!(go("https://h/", "https://cdn.example/").is_ok());
     }

@@ -16,27 +16,31 @@ mod error;
 mod exchange;
 mod keychain;
 mod location;
+mod patience;
+mod progress;
 mod pull;
 mod push;
 mod push_index;
 mod retry;
+mod session;
+mod transport;
 mod upload;
-
-use std::time::Duration;
 
 use auth::Auth;
 pub use credentials::Credentials;
 pub use error::ClientError;
 pub use keychain::{Keychain, KeychainError};
-pub use push::Pushed;
+pub use progress::{Arrival, Progress};
+pub use push::{Push, Pushed};
 pub use retry::Retry;
+use transport::Transport;
 
 /// How a client behaves.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Who it is.
     pub credentials: Credentials,
-    /// Speak HTTP without TLS, and without the proxies of the environment: for a registry on this machine.
+    /// Speak HTTP without TLS.
     pub plain_http: bool,
     /// Certificates (PEM) of authorities that are believed beside the system's.
     pub authorities: Vec<Vec<u8>>,
@@ -48,27 +52,14 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Client {
     options: Options,
-    http: reqwest::Client,
+    http: Transport,
     auth: Auth,
 }
 
 impl Client {
     /// A client with these options. Fails when TLS cannot be set up.
     pub fn new(options: Options) -> Result<Self, ClientError> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("zipship/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(10))
-            // Redirects are followed by `exchange`, which knows what may be shown to whom.
-            .redirect(reqwest::redirect::Policy::none());
-        if options.plain_http {
-            builder = builder.no_proxy();
-        }
-        let setup = |error: reqwest::Error| ClientError::Setup(error.to_string());
-        for pem in &options.authorities {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        let http = builder.build().map_err(setup)?;
+        let http = Transport::new(&options)?;
         Ok(Self { auth: Auth::new(options.credentials.clone()), options, http })
     }
 }

@@ -198,7 +198,8 @@ pub(super) fn manifest_request(exchange: &Exchange<'_>, target: &str) -> Outgoin
 
 /// Compares the digest that a registry states with the one that is right.
 pub(super) fn check_digest(response: &Response, what: &str, found: &Digest) -> Result<(), ClientError> {
-    match stated_digest(response.headers()).filter(|stated| stated != found) {
+    let same_kind = |stated: &Digest| stated.algorithm() == found.algorithm();
+    match stated_digest(response.headers()).filter(same_kind).filter(|stated| stated != found) {
         None => Ok(()),
         Some(expected) => {
             Err(ClientError::DigestMismatch { what: what.to_owned(), expected, found: found.clone() })

@@ -2,21 +2,37 @@
 //! to something incomplete.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 
 use super::Client;
 use super::body::{Body, read_limited};
 use super::error::ClientError;
 use super::exchange::{Exchange, Outgoing, expect};
+use super::progress::{Arrival, Progress, Told};
 use super::pull::{MANIFEST_MAX, check_digest, manifest_request};
-use super::upload::{Arrival, Blob, bring};
+use super::upload::{Blob, bring};
 use crate::digest::Digest;
 use crate::image::{Image, ImageLayer};
 use crate::manifest::Manifest;
 use crate::reference::{InvalidReference, Reference, is_repository, is_tag};
+
+/// How many blobs are brought at once. A round trip to a registry far away is then waited for once, not for each.
+const AT_ONCE: usize = 4;
+
+/// How an image is pushed.
+#[derive(Debug, Clone, Default)]
+pub struct Push<'a> {
+    /// A tag of the same repository whose image probably shares blobs with this one (the version before). Its
+    /// manifest is fetched first, and what it names is not sent again.
+    pub previous: Option<&'a str>,
+    /// Hears how it goes on.
+    pub progress: Option<Arc<dyn Progress>>,
+}
 
 /// What a push did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,17 +51,35 @@ pub struct Pushed {
 
 impl Client {
     /// Pushes an image under a reference's tag, or by its digest when the reference has no tag.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the tag then names what it named before.
     pub async fn push(&self, image: &Image, reference: &Reference) -> Result<Pushed, ClientError> {
-        self.push_over(image, reference, None).await
+        self.push_with(image, reference, &Push::default()).await
     }
 
-    /// Pushes an image; `previous` is a tag of the same repository whose image probably shares blobs with
-    /// this one (the version before). Its manifest is fetched first, and what it names is not sent again.
+    /// Pushes an image over the one before it, see [`Push::previous`].
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
     pub async fn push_over(
         &self,
         image: &Image,
         reference: &Reference,
         previous: Option<&str>,
+    ) -> Result<Pushed, ClientError> {
+        self.push_with(image, reference, &Push { previous, progress: None }).await
+    }
+
+    /// Pushes an image. The blobs come in any order, the manifest when all of them are there.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub async fn push_with(
+        &self,
+        image: &Image,
+        reference: &Reference,
+        how: &Push<'_>,
     ) -> Result<Pushed, ClientError> {
         let digest = image.digest();
         if let Some(expected) = reference.digest.as_ref().filter(|&expected| *expected != digest) {
@@ -54,41 +88,41 @@ impl Client {
         }
         let exchange = Exchange::new(self, reference, "pull,push", sources(image)?)?;
         let mut pushed = Pushed { digest, requests: 0, uploaded_bytes: 0, mounted: 0, present: 0 };
-        let Before { mut there, is_new } = match previous {
+        let before = match how.previous {
             Some(tag) => before(&exchange, tag).await?,
             None => Before::default(),
         };
         let config = Digest::of(&image.config);
-        let layers = image.layers.iter().map(|ImageLayer { layer, mount_from }| Blob {
-            digest: layer.digest(),
-            body: Body::Layer(layer.clone()),
-            mount_from: mount_from.as_deref(),
-            may_exist: !is_new,
-        });
-        let config = Blob {
-            digest: &config,
-            body: Body::Bytes(Bytes::copy_from_slice(&image.config)),
-            mount_from: None,
-            may_exist: !is_new,
-        };
-        for blob in layers.chain([config]) {
-            // The same layer twice in an image is sent once.
-            let arrival = match there.insert(blob.digest.clone()) {
-                true => bring(self, &exchange, &blob).await?,
-                false => Arrival::Present,
-            };
-            match arrival {
-                Arrival::Mounted => pushed.mounted += 1,
-                Arrival::Present => pushed.present += 1,
-                Arrival::Uploaded => pushed.uploaded_bytes += blob.body.length(),
-            }
-        }
+        let blobs = missing(image, &config, before, how, &mut pushed);
+        self.bring_all(&exchange, &blobs, &mut pushed).await?;
         let target = reference.tag.clone().unwrap_or_else(|| pushed.digest.to_string());
         put_manifest(&exchange, &target, &image.manifest, &image.media_type).await?;
         pushed.uploaded_bytes += image.manifest.len() as u64;
         pushed.requests = exchange.requests();
         tracing::debug!(%reference, digest = %pushed.digest, requests = pushed.requests, "pushed");
         Ok(pushed)
+    }
+
+    /// Brings blobs into the repository: the first one alone, since it shows what the registry wants (a token, no
+    /// mounts, another way to send), the others several at once.
+    pub(super) async fn bring_all(
+        &self,
+        exchange: &Exchange<'_>,
+        blobs: &[Blob<'_>],
+        pushed: &mut Pushed,
+    ) -> Result<(), ClientError> {
+        let mut count = |blob: &Blob<'_>, arrival| match arrival {
+            Arrival::Mounted => pushed.mounted += 1,
+            Arrival::Present => pushed.present += 1,
+            Arrival::Uploaded => pushed.uploaded_bytes += blob.body.length(),
+        };
+        let Some((first, rest)) = blobs.split_first() else { return Ok(()) };
+        count(first, bring(self, exchange, first).await?);
+        let brought = stream::iter(rest)
+            .map(|blob| async move { Ok::<_, ClientError>((blob, bring(self, exchange, blob).await?)) });
+        let arrived: Vec<_> = brought.buffer_unordered(AT_ONCE).try_collect().await?;
+        arrived.into_iter().for_each(|(blob, arrival)| count(blob, arrival));
+        Ok(())
     }
 
     /// Gives an image that is in the registry (by digest or tag) another tag. Returns its digest.
@@ -101,6 +135,34 @@ impl Client {
         put_manifest(&exchange, new_tag, &bytes, &media_type).await?;
         Ok(digest)
     }
+}
+
+/// The blobs of an image that are not known to be there, each once. Those that are count as present.
+fn missing<'a>(
+    image: &'a Image,
+    config: &'a Digest,
+    before: Before,
+    how: &Push<'_>,
+    pushed: &mut Pushed,
+) -> Vec<Blob<'a>> {
+    let Before { mut there, is_new } = before;
+    let layers = image.layers.iter().map(|ImageLayer { layer, mount_from }| {
+        (layer.digest(), Body::Layer(layer.clone()), mount_from.as_deref())
+    });
+    let config = (config, Body::Bytes(Bytes::copy_from_slice(&image.config)), None);
+    let mut blobs = Vec::new();
+    for (digest, body, mount_from) in layers.chain([config]) {
+        if !there.insert(digest.clone()) {
+            pushed.present += 1;
+            if let Some(progress) = &how.progress {
+                progress.arrived(digest, body.length(), Arrival::Present);
+            }
+            continue;
+        }
+        let told = how.progress.clone().map(|progress| Told { progress, blob: digest.clone() });
+        blobs.push(Blob { digest, body, mount_from, may_exist: !is_new, told });
+    }
+    blobs
 }
 
 /// The repositories an image's layers are mounted from.
@@ -137,13 +199,14 @@ async fn before(exchange: &Exchange<'_>, tag: &str) -> Result<Before, ClientErro
     Ok(Before { there, is_new: false })
 }
 
-/// Stores a manifest under a tag or digest, and checks that the registry computed the same digest.
+/// Stores a manifest under a tag or digest, and checks that the registry computed the same digest. Its answer says
+/// more to some.
 pub(super) async fn put_manifest(
     exchange: &Exchange<'_>,
     target: &str,
     bytes: &[u8],
     media_type: &str,
-) -> Result<(), ClientError> {
+) -> Result<Response, ClientError> {
     let url = exchange.url(&format!("manifests/{target}"));
     let media_type = HeaderValue::from_str(media_type)
         .map_err(|_| ClientError::protocol(&url, format!("{media_type:?} is no media type")))?;
@@ -155,5 +218,6 @@ pub(super) async fn put_manifest(
     };
     let response = exchange.send(&request).await?;
     let response = expect(response, &Method::PUT, &[StatusCode::CREATED]).await?;
-    check_digest(&response, target, &Digest::of(bytes))
+    check_digest(&response, target, &Digest::of(bytes))?;
+    Ok(response)
 }

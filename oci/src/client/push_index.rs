@@ -7,7 +7,7 @@ use super::body::read_limited;
 use super::error::ClientError;
 use super::exchange::Exchange;
 use super::pull::{MANIFEST_MAX, manifest_request};
-use super::push::{Pushed, put_manifest};
+use super::push::{Push, Pushed, put_manifest};
 use crate::image::ImageIndex;
 use crate::manifest::Index;
 use crate::reference::Reference;
@@ -24,7 +24,20 @@ impl Client {
         reference: &Reference,
         previous: Option<&str>,
     ) -> Result<Pushed, ClientError> {
-        let digest = index.digest();
+        self.push_index_with(index, reference, &Push { previous, progress: None }).await
+    }
+
+    /// Pushes an index as [`push_with`](Self::push_with) does one image.
+    ///
+    /// # Errors
+    /// Those of [`push_over`](Self::push_over).
+    pub async fn push_index_with(
+        &self,
+        index: &ImageIndex,
+        reference: &Reference,
+        how: &Push<'_>,
+    ) -> Result<Pushed, ClientError> {
+        let (digest, previous) = (index.digest(), how.previous);
         if let Some(expected) = reference.digest.as_ref().filter(|&expected| *expected != digest) {
             let what = reference.to_string();
             return Err(ClientError::DigestMismatch { what, expected: expected.clone(), found: digest });
@@ -39,8 +52,8 @@ impl Client {
             // The image at the same place before: indexes of one function have the same platforms.
             let same =
                 before.as_ref().and_then(|before| before.manifests.get(at)).map(|one| one.digest.as_str());
-            let pushed =
-                self.push_over(image, &reference.with_digest(image.digest()), same.or(previous)).await?;
+            let how = Push { previous: same.or(previous), progress: how.progress.clone() };
+            let pushed = self.push_with(image, &reference.with_digest(image.digest()), &how).await?;
             all.requests += pushed.requests;
             all.uploaded_bytes += pushed.uploaded_bytes;
             all.mounted += pushed.mounted;

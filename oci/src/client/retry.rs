@@ -15,11 +15,19 @@ pub struct Retry {
     pub first: Duration,
     /// The longest wait; a registry that asks for a longer one (`Retry-After`) is not retried.
     pub longest: Duration,
+    /// How long nothing may move, in either direction, before a request counts as failed. How long it takes in all
+    /// is not limited.
+    pub silence: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: 5, first: Duration::from_millis(200), longest: Duration::from_secs(60) }
+        Self {
+            attempts: 5,
+            first: Duration::from_millis(200),
+            longest: Duration::from_secs(60),
+            silence: Duration::from_secs(60),
+        }
     }
 }
 
@@ -64,7 +72,8 @@ mod tests {
 
     #[test]
     fn waits_grow_and_end() {
-        let retry = Retry { attempts: 4, first: Duration::from_millis(100), longest: Duration::from_secs(1) };
+        let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
+        let retry = Retry { attempts: 4, first, longest, ..Retry::default() };
         for (attempt, full) in [(1, 100), (2, 200), (3, 400)] {
             let delay = retry.delay(attempt, None).unwrap();
             assert!(

@@ -3,8 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod auth;
+mod environment;
 mod faults;
+mod progress;
 mod pulls;
+mod raw;
 mod redirects;
+mod requests;
 mod scripted;
+mod secrets;
 mod sources;
+mod uploads;

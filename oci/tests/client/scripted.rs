@@ -196,14 +196,20 @@ pub(crate) fn me() -> Client {
 
 /// A client that does not wait long.
 pub(crate) fn client(credentials: Credentials) -> Client {
-    let retry = Retry { attempts: 4, first: Duration::from_millis(2), longest: Duration::from_secs(5) };
+    let (first, longest) = (Duration::from_millis(2), Duration::from_secs(5));
+    let retry = Retry { attempts: 4, first, longest, silence: Duration::from_secs(20) };
     Client::new(Options { credentials, plain_http: true, retry, ..Options::default() }).unwrap()
 }
 
 /// The `Authorization` that [`me`] sends where name and password are wanted.
 pub(crate) fn basic() -> String {
+    format!("Basic {}", basic_of("me", PASSWORD))
+}
+
+/// Name and password as they travel.
+pub(crate) fn basic_of(user: &str, password: &str) -> String {
     use base64::Engine as _;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("me:{PASSWORD}")))
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))
 }
 
 /// An image of one layer to mount from `base/x` and one of its own.

@@ -28,7 +28,8 @@ fn several() -> ImageIndex {
 }
 
 fn source(reference: Reference) -> Source {
-    let retry = Retry { attempts: 2, first: Duration::from_millis(2), longest: Duration::from_secs(5) };
+    let (first, longest) = (Duration::from_millis(2), Duration::from_secs(5));
+    let retry = Retry { attempts: 2, first, longest, ..Retry::default() };
     Source::Registry { options: Options { plain_http: true, retry, ..Options::default() }, reference }
 }
 
