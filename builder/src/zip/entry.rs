@@ -2,7 +2,7 @@
 
 use super::bytes::{Bytes, extra_field};
 use super::directory::{Record, ZIP64_EXTRA, slice};
-use super::{Data, Method, Refusal};
+use super::{Data, Method, Refusal, name};
 
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
 const DESCRIPTOR: &[u8; 4] = b"PK\x07\x08";
@@ -23,6 +23,7 @@ struct Local<'a> {
     compressed: u64,
     size: u64,
     name: &'a [u8],
+    extra: &'a [u8],
     /// Where the data begins.
     data: u64,
 }
@@ -121,7 +122,7 @@ fn local(archive: &[u8], offset: u64) -> Option<Local<'_>> {
     let mut zip64 = extra_field(extra, ZIP64_EXTRA).ok().flatten().unwrap_or(Bytes(&[]));
     let mut wide = |narrow: u32| if narrow == u32::MAX { zip64.u64() } else { Some(narrow.into()) };
     let (size, compressed) = (wide(size)?, wide(compressed)?);
-    Some(Local { flags, method, crc, compressed, size, name, data })
+    Some(Local { flags, method, crc, compressed, size, name, extra, data })
 }
 
 /// The two headers must say the same. Zeros for checksum and sizes are what a tool writes that does not know
@@ -131,6 +132,11 @@ fn agree(record: &Record<'_>, local: &Local<'_>) -> Result<(), Refusal> {
     let disagree = |field| Err(Refusal::Disagree { entry: shown(record), field });
     if local.name != record.name {
         return disagree("name");
+    }
+    // Readers that stream know only the second name that stands here.
+    let second = name::second(local.name, local.extra).unwrap_or_default();
+    if second.is_some() && second != name::second(record.name, record.extra).unwrap_or_default() {
+        return disagree("second name");
     }
     if local.method != record.method {
         return disagree("method");

@@ -1,6 +1,6 @@
 //! From an entry's name to a path: decoding, and everything that is refused in a path.
 
-use super::bytes::{Unclear, extra_field};
+use super::bytes::{Bytes, Unclear, extra_field};
 use super::directory::Record;
 use super::entry::{UTF8, shown};
 use super::{ArchiveLimits, Refusal};
@@ -44,30 +44,34 @@ pub(super) fn read(record: &Record<'_>, limits: &ArchiveLimits) -> Result<Name, 
 
 /// The name, and whether its encoding is assumed.
 fn decode(record: &Record<'_>) -> Result<(String, bool), Refusal> {
-    let plain = || str::from_utf8(record.name).ok().map(str::to_owned);
-    let certain = record.name.is_ascii() || record.flags & UTF8 != 0;
-    let name = match certain {
-        true => Some(plain().ok_or_else(|| Refusal::NameEncoding { entry: shown(record) })?),
-        false => None,
-    };
-    match (name, unicode_path(record)?) {
-        (Some(name), Some(other)) if name != other => Err(Refusal::SecondName { entry: name, other }),
-        (Some(name), _) | (None, Some(name)) => Ok((name, false)),
-        // What the format says of names without a flag; Python and Rust read them so too.
-        (None, None) => Ok((record.name.iter().map(|byte| cp437(*byte)).collect(), true)),
+    let plain = str::from_utf8(record.name).ok().map(str::to_owned);
+    let second = second(record.name, record.extra)
+        .map_err(|Unclear { id }| Refusal::ExtraField { entry: shown(record), id })?;
+    if record.name.is_ascii() || record.flags & UTF8 != 0 {
+        let name = plain.ok_or_else(|| Refusal::NameEncoding { entry: shown(record) })?;
+        return match second {
+            Some(other) if other != name => Err(Refusal::SecondName { entry: name, other }),
+            _ => Ok((name, false)),
+        };
     }
+    // Info-ZIP on Linux and older archivers of macOS store names as the disk has them, and say nothing. What is valid
+    // UTF-8 by chance would be drawn lines in code page 437, which is what the format says of names without a flag.
+    let known = second.or(plain).map(|name| (name, false));
+    Ok(known.unwrap_or_else(|| (record.name.iter().map(|byte| cp437(*byte)).collect(), true)))
 }
 
-/// The second name, when it is about this first name (its checksum says so).
-fn unicode_path(record: &Record<'_>) -> Result<Option<String>, Refusal> {
-    let field = extra_field(record.extra, UNICODE_PATH)
-        .map_err(|Unclear { id }| Refusal::ExtraField { entry: shown(record), id })?;
-    Ok(field.and_then(|mut field| {
+/// The second name in UTF-8, when it is about this first name (its checksum says so). One of a version that is not
+/// known is read by some.
+pub(super) fn second(name: &[u8], extra: &[u8]) -> Result<Option<String>, Unclear> {
+    let read = |mut field: Bytes<'_>| {
         let [version] = field.take(1)?.try_into().ok()?;
-        let crc = field.u32()?;
-        let text = str::from_utf8(field.0).ok()?;
-        (version == 1 && crc == crc32fast::hash(record.name)).then(|| text.to_owned())
-    }))
+        (field.u32()? == crc32fast::hash(name)).then_some((version, str::from_utf8(field.0).ok()?.to_owned()))
+    };
+    match extra_field(extra, UNICODE_PATH)?.and_then(read) {
+        Some((1, second)) => Ok(Some(second)),
+        Some(_) => Err(Unclear { id: UNICODE_PATH }),
+        None => Ok(None),
+    }
 }
 
 fn normalise(name: String, limits: &ArchiveLimits) -> Result<Name, Refusal> {

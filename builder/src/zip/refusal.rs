@@ -27,7 +27,9 @@ pub enum Refusal {
         found: u64,
     },
     /// Bytes after the end record, or an end record inside the archive's comment.
-    #[error("the archive has {found} bytes after its end record; upload it without them")]
+    #[error(
+        "the archive has {found} bytes after its end record; upload it without them (bsdtar pads what it writes to a pipe: let it write a file)"
+    )]
     Trailer {
         /// Number of bytes.
         found: u64,
@@ -62,7 +64,7 @@ pub enum Refusal {
     Disagree {
         /// Entry.
         entry: String,
-        /// `name`, `method`, `flags`, `checksum` or `size`.
+        /// `name`, `second name`, `method`, `flags`, `checksum`, `size` or `data descriptor`.
         field: &'static str,
     },
     /// Two entries share bytes.

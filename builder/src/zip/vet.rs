@@ -10,10 +10,10 @@ use super::{directory, entry, name};
 
 /// Longest target of a symbolic link, in bytes: what Linux allows.
 const LINK_BYTES: u64 = 4096;
-/// The most that a tool writes for nothing: an empty deflate stream has two bytes, with a flush seven.
-const EMPTY_BYTES: usize = 16;
 /// Systems that keep a Unix mode in the upper half of the attributes: Unix and macOS.
 const UNIX_HOSTS: [u8; 2] = [3, 19];
+/// The most that a tool writes for nothing: an empty deflate stream has two bytes, with a flush seven.
+const EMPTY_BYTES: usize = 16;
 
 /// The one view of an archive, or why there is none. Data is not decoded yet (but for links' targets): that
 /// happens once, while the layer is written, and there checksums, sizes and streams are judged.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 /// One entry; `None` in the header beside the data means: as in the directory.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) name: Vec<u8>,
     pub(crate) local_name: Option<Vec<u8>>,

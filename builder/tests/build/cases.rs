@@ -112,6 +112,18 @@ fn one_view() -> Vec<Case> {
                 zip(&[a().zip64().with(|i| i.extra.extend(i.extra.clone()))]),
                 "zip.extra_field",
             ),
+            (
+                "second name of an unknown version",
+                zip(&[with_second_name(b"\x82", b"x").with(|i| i.extra[4] = 2)]),
+                "zip.extra_field",
+            ),
+            (
+                "local second name",
+                zip(
+                    &[with_second_name(b"\x82", b"x").with(|i| i.local_extra = std::mem::take(&mut i.extra))],
+                ),
+                "zip.headers_disagree",
+            ),
             ("extra field cut off", local(|i| i.extra = vec![1, 0, 9, 0, 1]), "zip.extra_field"),
         ],
     )

@@ -4,11 +4,13 @@
 
 mod archive;
 mod cases;
+mod differential;
 mod foreign;
 mod golang;
 mod image;
 mod joiner;
 mod layers;
+mod producers;
 mod refusals_page;
 mod rules;
 mod tools;

@@ -182,9 +182,18 @@ fn rule_5_litter_is_dropped_and_reported() {
     let archive = zip(&items);
     accepted("litter", &archive, ".DS_Store.js a.js d/__MACOSX.js");
     assert_eq!(vet(&archive, &ArchiveLimits::default()).unwrap().dropped, litter);
-    let guessed =
-        vet(&zip(&[a().with(|i| i.name = "é.js".into())]), &ArchiveLimits::default()).unwrap().warnings;
-    assert!(guessed[0].contains("\"├⌐.js\""), "a name whose encoding was assumed is reported: {guessed:?}");
+}
+
+#[test]
+fn rule_5_a_name_whose_encoding_is_assumed_is_reported() {
+    let of = |name: &[u8]| zip(&[a().with(|i| i.name = name.to_vec())]);
+    let (utf8, other) = (of("é.js".as_bytes()), of(b"\x82.js"));
+    accepted("what a disk of Linux has", &utf8, "é.js");
+    accepted("what DOS has", &other, "é.js");
+    let warnings = |archive: &[u8]| vet(archive, &ArchiveLimits::default()).unwrap().warnings;
+    assert_eq!(warnings(&utf8), Vec::<String>::new());
+    let guessed = warnings(&other);
+    assert!(guessed[0].contains("\"é.js\""), "a name whose encoding was assumed is reported: {guessed:?}");
 }
 
 #[test]
