@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tar::{Entry, EntryType};
 
 use super::tree::{Node, Tree};
-use super::{Archive, BaseError, Locked, Recipe, debian, npm};
+use super::{Archive, BaseError, Locked, Recipe, debian, npm, wheel};
 
 /// No package of ours comes near; an archive beyond it is damaged.
 const MAX_UNPACKED: u64 = 1 << 30;
@@ -21,6 +21,7 @@ pub(crate) fn unpack(
     let unpacked = match locked.archive {
         Archive::Deb => debian::unpack(bytes, into),
         Archive::Npm => npm::unpack(bytes, recipe.npm.iter().find(|p| p.name == locked.name), into),
+        Archive::Wheel => wheel::unpack(bytes, recipe, &locked.name, into),
     };
     unpacked.map_err(|reason| BaseError::Archive { package: locked.name.clone(), reason })
 }

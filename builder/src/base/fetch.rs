@@ -1,16 +1,22 @@
 //! Archives by their SHA-256: from the downloads folder, or from the first mirror that has the bytes that the lock names.
+//!
+//! Offline when the folder has all of them.
+
+mod index;
+mod transfer;
 
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::Digest;
 
 use super::mirrors::masked;
 use super::{Archive, BaseError, BaseRequest, Lock, Locked, Mirrors, Progress};
+use transfer::{Answer, Part};
 
 /// Downloads at once.
 const PARALLEL: usize = 4;
@@ -22,16 +28,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the next bytes to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What one mirror answered.
-enum Answer {
-    /// All the bytes that the lock names.
-    Right(Bytes),
-    /// Something else, with this SHA-256.
-    Other(String),
-    /// Nothing usable; the reason.
-    None(String),
-}
 
 /// All archives of a lock, in its order, verified.
 pub(crate) fn all(lock: &Lock, request: &BaseRequest<'_>) -> Result<Vec<Bytes>, BaseError> {
@@ -93,7 +89,7 @@ fn download(
             .map(|&i| {
                 let (client, locked) = (&client, &packages[i]);
                 async move {
-                    let bytes = one(client, locked, request.mirrors, request.progress).await?;
+                    let bytes = one(client, locked, request).await?;
                     keep(request.downloads, locked, &bytes)?;
                     (request.progress)(Progress::Fetched { name: &locked.name });
                     Ok((i, bytes))
@@ -107,16 +103,13 @@ fn download(
 async fn one(
     client: &reqwest::Client,
     locked: &Locked,
-    mirrors: &Mirrors,
-    progress: &(dyn Fn(Progress<'_>) + Sync),
+    request: &BaseRequest<'_>,
 ) -> Result<Bytes, BaseError> {
-    let (mirrors, kind, flag) = match locked.archive {
-        Archive::Deb => (mirrors.debian(), "Debian", "--debian-mirror"),
-        Archive::Npm => (mirrors.npm(), "npm", "--npm-registry"),
-    };
+    let (mirrors, kind, flag) = mirrors_of(locked.archive, request.mirrors);
     if mirrors.is_empty() {
         return Err(BaseError::NoMirror { kind, file: locked.path.clone(), flag });
     }
+    let mut part = Part::open(request.downloads.join(format!("{}.part", locked.sha256)), locked);
     let (mut tried, mut other) = (Vec::new(), None);
     for round in 0..ROUNDS {
         if round > 0 {
@@ -124,7 +117,7 @@ async fn one(
             tried.clear();
         }
         for mirror in mirrors {
-            match ask(client, mirror, locked, progress).await {
+            match ask(client, mirror, locked, &mut part, request.progress).await {
                 Answer::Right(bytes) => return Ok(bytes),
                 Answer::Other(found) => other = Some(found),
                 Answer::None(reason) => tried.push(format!("{}: {reason}", masked(mirror))),
@@ -139,37 +132,30 @@ async fn one(
     })
 }
 
+/// The mirrors that have a kind of archive, that kind's name, and the option that names others.
+fn mirrors_of(archive: Archive, mirrors: &Mirrors) -> (&[String], &'static str, &'static str) {
+    match archive {
+        Archive::Deb => (mirrors.debian(), "Debian", "--debian-mirror"),
+        Archive::Npm => (mirrors.npm(), "npm", "--npm-registry"),
+        Archive::Wheel => (mirrors.python(), "Python package", "--python-index"),
+    }
+}
+
 async fn ask(
     client: &reqwest::Client,
     mirror: &str,
     locked: &Locked,
+    part: &mut Part,
     progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> Answer {
-    let mut response = match client.get(format!("{mirror}/{}", locked.path)).send().await {
-        Ok(response) if response.status().is_success() => response,
-        Ok(response) => return Answer::None(response.status().to_string()),
-        Err(error) => return Answer::None(root_cause(&error.without_url())),
+    let url = match locked.archive {
+        Archive::Deb | Archive::Npm => format!("{mirror}/{}", locked.path),
+        Archive::Wheel => match index::address(client, mirror, &locked.path).await {
+            Ok(url) => url,
+            Err(reason) => return Answer::None(reason),
+        },
     };
-    let mut bytes = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => {
-                progress(Progress::Received { bytes: chunk.len() as u64 });
-                bytes.extend_from_slice(&chunk);
-                if bytes.len() as u64 > locked.size {
-                    return Answer::Other(format!("more than the {} bytes of the lock", locked.size));
-                }
-            }
-            Ok(None) => break,
-            Err(error) => return Answer::None(root_cause(&error.without_url())),
-        }
-    }
-    let found = Digest::of(&bytes);
-    if found.hex() == locked.sha256 {
-        Answer::Right(bytes.freeze())
-    } else {
-        Answer::Other(found.hex().to_owned())
-    }
+    transfer::ask(client, &url, locked, part, progress).await
 }
 
 /// The innermost reason: the outer ones say only that sending failed.

@@ -61,6 +61,8 @@ pub enum Archive {
     Deb,
     /// A tarball of npm.
     Npm,
+    /// A wheel of the Python package index; its path is the project and the file's name.
+    Wheel,
 }
 
 impl Archive {
@@ -68,6 +70,7 @@ impl Archive {
         match self {
             Self::Deb => "deb",
             Self::Npm => "npm",
+            Self::Wheel => "wheel",
         }
     }
 }
@@ -101,9 +104,9 @@ impl Lock {
         if self.packages.len() != recipe.package_names().count() {
             return Err(stale("it names packages that are not in the recipe".into()));
         }
-        let other = |p: &&super::NpmPackage| locked(&p.name).is_some_and(|l| l.version != p.version);
-        match recipe.npm.iter().find(other) {
-            Some(package) => Err(stale(format!("{} is locked in another version", package.name))),
+        let other = |(name, version): &(&str, &str)| locked(name).is_some_and(|l| l.version != *version);
+        match recipe.exact_versions().find(other) {
+            Some((name, _)) => Err(stale(format!("{name} is locked in another version"))),
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! Where archives are downloaded from: what this machine's apt and npm are configured with, or what a person names.
+//! Where archives are downloaded from: what this machine's apt, npm and pip are configured with, or what a person names.
 //!
 //! Nothing of a mirror is believed (the lock has the hashes), so any mirror will do.
 
@@ -33,6 +33,7 @@ const SUITES: [&str; 14] = [
 pub struct Mirrors {
     debian: OnceLock<Vec<String>>,
     npm: OnceLock<Vec<String>>,
+    python: OnceLock<Vec<String>>,
 }
 
 impl Mirrors {
@@ -54,6 +55,12 @@ impl Mirrors {
         if mirrors.is_empty() { self } else { Self { npm: trimmed(mirrors).into(), ..self } }
     }
 
+    /// With these Python package indexes instead; an empty list changes nothing.
+    #[must_use]
+    pub fn with_python(self, mirrors: Vec<String>) -> Self {
+        if mirrors.is_empty() { self } else { Self { python: trimmed(mirrors).into(), ..self } }
+    }
+
     /// Mirrors of Debian, archives and security archives alike.
     pub(crate) fn debian(&self) -> &[String] {
         self.debian.get_or_init(|| trimmed(debian_sources(Path::new(APT))))
@@ -62,6 +69,11 @@ impl Mirrors {
     /// Registries of npm.
     pub(crate) fn npm(&self) -> &[String] {
         self.npm.get_or_init(|| trimmed(npm_registry().into_iter().collect()))
+    }
+
+    /// Indexes of Python packages.
+    pub(crate) fn python(&self) -> &[String] {
+        self.python.get_or_init(|| trimmed(python_index().into_iter().collect()))
     }
 }
 
@@ -181,6 +193,27 @@ fn of_npmrc(text: &str) -> Option<String> {
     })
 }
 
+/// pip's index: what its variable or configuration says, else what pip says is its default.
+fn python_index() -> Option<String> {
+    let pip = |arguments: &[&str]| {
+        let output =
+            Command::new("python3").args(["-m", "pip"]).args(arguments).stderr(Stdio::null()).output();
+        output.ok().filter(|o| o.status.success()).and_then(|o| String::from_utf8(o.stdout).ok())
+    };
+    let variable = || std::env::var("PIP_INDEX_URL").ok();
+    let file = || pip(&["config", "get", "global.index-url"]);
+    let default = || of_pip_help(&pip(&["download", "--help"])?);
+    [&variable as &dyn Fn() -> Option<String>, &file, &default]
+        .into_iter()
+        .find_map(|said| said().map(|s| s.trim().to_owned()).filter(|s| is_usable(s)))
+}
+
+/// `(default https://...)`, which may be broken into lines, in pip's description of `--index-url`.
+fn of_pip_help(help: &str) -> Option<String> {
+    let words = help.split("--index-url").nth(1)?.split_whitespace().skip_while(|word| *word != "(default");
+    words.skip(1).map(|word| word.trim_end_matches([')', '.'])).next().map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +279,9 @@ mod tests {
     fn npmrc_and_masking() {
         assert_eq!(of_npmrc("a=b\nregistry = https://n.test/ \n").as_deref(), Some("https://n.test/"));
         assert_eq!(of_npmrc("@x:registry=https://n.test/"), None);
+        let help = "  -i, --index-url <url>   Base URL of the Index (default\n      https://i.test/simple). This\n  --x";
+        assert_eq!(of_pip_help(help).as_deref(), Some("https://i.test/simple"));
+        assert_eq!(of_pip_help("no such option"), None);
         assert_eq!(masked("http://u:p@ss@m.test/debian"), "http://***@m.test/debian");
         assert_eq!(masked("http://m.test/@scope"), "http://m.test/@scope");
     }

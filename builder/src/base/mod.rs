@@ -2,8 +2,8 @@
 //! without root.
 //!
 //! The flow is [`build`]: [`recipe`] and [`lock`] say what goes in, [`cache`] whether it is there already,
-//! [`fetch`] gets the archives from [`mirrors`] (by SHA-256, so a mirror is not trusted), [`debian`] and [`npm`]
-//! unpack them in memory into one [`tree`], [`skeleton`] adds the files that no package has, and [`assemble`]
+//! [`fetch`] gets the archives from [`mirrors`] (by SHA-256, so a mirror is not trusted), [`debian`], [`npm`] and
+//! [`wheel`] unpack them in memory into one [`tree`], [`skeleton`] adds the files that no package has, and [`assemble`]
 //! writes tar, gzip and configuration. The same recipe, lock, shim and workers always give the same bytes.
 //! [`update`] is the other direction: it asks the machine's package managers for the newest versions and
 //! writes the lock.
@@ -25,6 +25,7 @@ mod recipe;
 mod skeleton;
 mod tree;
 mod update;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +40,7 @@ pub use cache::{list, list_all, locate, pointer};
 pub use error::BaseError;
 pub use lock::{Archive, Lock, Locked};
 pub use mirrors::Mirrors;
-pub use recipe::{BUILD_IMAGES, NpmPackage, Recipe};
+pub use recipe::{BUILD_IMAGES, NpmPackage, PythonPackage, Recipe};
 pub use update::{Change, UpdateRequest, update};
 
 /// A runtime's base image, complete on this machine.

@@ -35,6 +35,9 @@ pub struct Recipe {
     /// Packages of npm.
     #[serde(default)]
     pub npm: Vec<NpmPackage>,
+    /// Packages of the Python package index.
+    #[serde(default)]
+    pub python: Vec<PythonPackage>,
     /// Patterns of paths that stay out.
     #[serde(default)]
     pub drop: Vec<String>,
@@ -84,6 +87,18 @@ pub struct NpmPackage {
     pub version: String,
     /// Path in the package to path in the image.
     pub files: BTreeMap<String, String>,
+}
+
+/// A pure Python package, taken whole from its wheel. Its commands go to `usr/local/bin`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PythonPackage {
+    /// Its name.
+    pub name: String,
+    /// Its exact version: a wheel does not change and no newer one is looked for.
+    pub version: String,
+    /// The folder of the image that modules are found in.
+    pub into: String,
 }
 
 fn all_architectures() -> Vec<Architecture> {
@@ -144,6 +159,7 @@ impl Recipe {
         self.language()?;
         let links = self.links.keys();
         let paths = links.chain(&self.drop).chain(&self.keep).chain(&self.trim).chain(&self.precompile);
+        let paths = paths.chain(self.python.iter().map(|package| &package.into));
         for path in paths.chain(self.npm.iter().flat_map(|package| package.files.values())) {
             if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
                 return Err(self.wrong(format!("{path:?} must be a plain path without a leading slash")));
@@ -165,7 +181,13 @@ impl Recipe {
 
     /// Names of all packages, Debian's first.
     pub(crate) fn package_names(&self) -> impl Iterator<Item = &str> {
-        self.debian.iter().chain(self.npm.iter().map(|package| &package.name)).map(String::as_str)
+        self.debian.iter().map(String::as_str).chain(self.exact_versions().map(|(name, _)| name))
+    }
+
+    /// Names and versions of the packages whose version the recipe says.
+    pub(crate) fn exact_versions(&self) -> impl Iterator<Item = (&str, &str)> {
+        let npm = self.npm.iter().map(|package| (package.name.as_str(), package.version.as_str()));
+        npm.chain(self.python.iter().map(|package| (package.name.as_str(), package.version.as_str())))
     }
 
     fn wrong(&self, reason: String) -> BaseError {

@@ -10,7 +10,7 @@ use std::process::Command;
 use oci::Digest;
 
 use super::mirrors::stanzas;
-use super::{Archive, BaseError, Lock, Locked, Mirrors, NpmPackage, Progress, Recipe, fetch};
+use super::{Archive, BaseError, Lock, Locked, Mirrors, NpmPackage, Progress, PythonPackage, Recipe, fetch};
 use crate::Architecture;
 
 /// Debian's public keys, where its packages put them.
@@ -52,17 +52,27 @@ pub fn update(request: &UpdateRequest<'_>) -> Result<Vec<Change>, BaseError> {
     let scratch = tempfile::tempdir().map_err(BaseError::io(&std::env::temp_dir()))?;
     (request.progress)(Progress::Step("asking apt"));
     let mut packages = debian(&recipe, request.mirrors, scratch.path())?;
+    let known = |archive: Archive, name: &str, version: &str| {
+        let same = |l: &&Locked| l.archive == archive && l.name == name && l.version == version;
+        before.iter().find(same).cloned()
+    };
     for package in &recipe.npm {
-        match before
-            .iter()
-            .find(|l| l.archive == Archive::Npm && l.name == package.name && l.version == package.version)
-        {
-            Some(known) => packages.push(known.clone()),
+        packages.push(match known(Archive::Npm, &package.name, &package.version) {
+            Some(known) => known,
             None => {
                 (request.progress)(Progress::Step("asking npm"));
-                packages.push(npm(package, scratch.path(), request.downloads)?);
+                npm(package, scratch.path(), request.downloads)?
             }
-        }
+        });
+    }
+    for package in &recipe.python {
+        packages.push(match known(Archive::Wheel, &package.name, &package.version) {
+            Some(known) => known,
+            None => {
+                (request.progress)(Progress::Step("asking pip"));
+                wheel(package, recipe.interpreter(), scratch.path(), request.downloads)?
+            }
+        });
     }
     Lock::save(request.recipe_dir, request.architecture, &packages)?;
     Ok(changes(&before, &packages))
@@ -176,6 +186,40 @@ fn npm(package: &NpmPackage, scratch: &Path, downloads: &Path) -> Result<Locked,
         version: package.version.clone(),
         archive: Archive::Npm,
         path: format!("{}/-/{unscoped}-{}.tgz", package.name, package.version),
+        size: bytes.len() as u64,
+        sha256: Digest::of(&bytes).hex().to_owned(),
+    };
+    fetch::keep(downloads, &locked, &bytes)?;
+    Ok(locked)
+}
+
+/// Has pip download a pure wheel, which verifies it, and takes its hash.
+fn wheel(
+    package: &PythonPackage,
+    interpreter: &str,
+    scratch: &Path,
+    downloads: &Path,
+) -> Result<Locked, BaseError> {
+    let folder = scratch.join(&package.name);
+    let version = interpreter.rsplit_once("python").map_or("", |(_, version)| version);
+    let pure = ["--only-binary=:all:", "--implementation=py", "--abi=none", "--platform=any"];
+    let mut pip = Command::new("python3");
+    pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]).args(pure);
+    pip.arg(format!("--python-version={version}")).arg("--dest").arg(&folder);
+    run("pip", pip.arg(format!("{}=={}", package.name, package.version)))?;
+    let entry = fs::read_dir(&folder).map_err(BaseError::io(&folder))?.next();
+    let path = entry.transpose().map_err(BaseError::io(&folder))?.map(|entry| entry.path());
+    let path = path.ok_or_else(|| BaseError::PackageManager {
+        program: "pip",
+        reason: format!("it downloaded nothing for {}", package.name),
+    })?;
+    let bytes = fs::read(&path).map_err(BaseError::io(&path))?;
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let locked = Locked {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        archive: Archive::Wheel,
+        path: format!("{}/{file}", package.name),
         size: bytes.len() as u64,
         sha256: Digest::of(&bytes).hex().to_owned(),
     };

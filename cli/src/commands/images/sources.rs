@@ -19,6 +19,9 @@ pub(super) struct Sources {
     /// An npm registry instead of npm's, for `build`; may be given several times.
     #[arg(long, value_name = "URL")]
     npm_registry: Vec<String>,
+    /// A Python package index instead of pip's, for `build`; may be given several times.
+    #[arg(long, value_name = "URL")]
+    python_index: Vec<String>,
 }
 
 impl Sources {
@@ -27,6 +30,9 @@ impl Sources {
     }
 
     pub(super) fn mirrors(&self) -> Mirrors {
-        Mirrors::of_this_machine().with_debian(self.debian_mirror.clone()).with_npm(self.npm_registry.clone())
+        Mirrors::of_this_machine()
+            .with_debian(self.debian_mirror.clone())
+            .with_npm(self.npm_registry.clone())
+            .with_python(self.python_index.clone())
     }
 }
