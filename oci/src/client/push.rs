@@ -118,9 +118,12 @@ impl Client {
         };
         let Some((first, rest)) = blobs.split_first() else { return Ok(()) };
         count(first, bring(self, exchange, first).await?);
-        let brought = stream::iter(rest)
-            .map(|blob| async move { Ok::<_, ClientError>((blob, bring(self, exchange, blob).await?)) });
-        let arrived: Vec<_> = brought.buffer_unordered(AT_ONCE).try_collect().await?;
+        // Collected first: a stream that still held the closure would not be Send for the callers that spawn it.
+        let brought: Vec<_> = rest
+            .iter()
+            .map(|blob| async move { Ok::<_, ClientError>((blob, bring(self, exchange, blob).await?)) })
+            .collect();
+        let arrived: Vec<_> = stream::iter(brought).buffer_unordered(AT_ONCE).try_collect().await?;
         arrived.into_iter().for_each(|(blob, arrival)| count(blob, arrival));
         Ok(())
     }
