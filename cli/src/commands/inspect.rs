@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use oci::config::ImageConfig;
-use oci::manifest::{DOCKER_INDEX, Manifest, OCI_INDEX};
+use oci::layout::Stored;
+use oci::manifest::{DOCKER_INDEX, Index, Manifest, OCI_INDEX};
 use oci::{Digest, Reference};
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use super::registry::{Access, EXIT_REGISTRY, wait};
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 the layout cannot be read (the reason is on standard error), \
     2 wrong arguments, 3 the registry failed or refused.";
 
-/// Shows an image: its layers, and what its configuration says.
+/// Shows an image: its layers, and what its configuration says; of an index, the images in it.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Inspect {
@@ -29,6 +30,19 @@ pub(crate) struct Inspect {
     json: bool,
 }
 
+/// What a name stands for.
+enum Seen {
+    Image(Box<Documents>),
+    Several(Several),
+}
+
+/// An index of images for several machines.
+struct Several {
+    digest: Digest,
+    media_type: String,
+    index: Index,
+}
+
 /// The documents of an image.
 struct Documents {
     digest: Digest,
@@ -40,53 +54,78 @@ struct Documents {
 /// Runs the sub-command.
 pub(crate) fn run(arguments: &Inspect) -> anyhow::Result<ExitCode> {
     let directory = Path::new(&arguments.image);
-    let documents = if directory.is_dir() {
+    let seen = if directory.is_dir() {
         of_layout(directory)?
     } else {
         let reference: Reference = arguments.image.parse().context("not a directory, and no reference")?;
         match of_registry(&reference, &arguments.access) {
-            Ok(documents) => documents,
+            Ok(seen) => seen,
             Err(error) => {
                 eprintln!("error: {reference}: {error:#}");
                 return Ok(ExitCode::from(EXIT_REGISTRY));
             }
         }
     };
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&described(&documents))?);
-    } else {
-        tell(&documents);
+    match (&seen, arguments.json) {
+        (Seen::Image(image), true) => println!("{}", serde_json::to_string_pretty(&described(image))?),
+        (Seen::Image(image), false) => tell(image),
+        (Seen::Several(several), true) => println!("{}", serde_json::to_string_pretty(&several.described())?),
+        (Seen::Several(several), false) => several.tell(),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn of_layout(directory: &Path) -> anyhow::Result<Documents> {
+fn of_layout(directory: &Path) -> anyhow::Result<Seen> {
     let about = || format!("reading the layout {}", directory.display());
-    let image = oci::layout::read(directory).with_context(about)?;
-    Ok(Documents {
+    let image = match oci::layout::open(directory).with_context(about)? {
+        Stored::Image(image) => image,
+        Stored::Index(all) => {
+            let index = serde_json::from_slice(&all.bytes).with_context(about)?;
+            return Ok(Seen::Several(Several { digest: all.digest(), media_type: all.media_type, index }));
+        }
+    };
+    Ok(Seen::Image(Box::new(Documents {
         digest: image.digest(),
         media_type: image.media_type.clone(),
         manifest: image.parsed_manifest().with_context(about)?,
         config: image.parsed_config().with_context(about)?,
-    })
+    })))
 }
 
-fn of_registry(reference: &Reference, access: &Access) -> anyhow::Result<Documents> {
+fn of_registry(reference: &Reference, access: &Access) -> anyhow::Result<Seen> {
     let client = access.client(reference)?;
     wait(async {
         let (bytes, media_type, digest) = client.manifest(reference).await?;
         if [OCI_INDEX, DOCKER_INDEX].contains(&media_type.as_str()) {
-            anyhow::bail!(
-                "it is an index of several images; name one by its digest: {}",
-                String::from_utf8_lossy(&bytes)
-            );
+            let index = serde_json::from_slice(&bytes).context("the index")?;
+            return Ok(Seen::Several(Several { digest, media_type, index }));
         }
         let manifest: Manifest = serde_json::from_slice(&bytes).context("the manifest")?;
         let mut config = Vec::new();
         client.blob(reference, &manifest.config.digest, &mut config).await?;
         let config = serde_json::from_slice(&config).context("the configuration")?;
-        Ok(Documents { digest, media_type, manifest, config })
+        Ok(Seen::Image(Box::new(Documents { digest, media_type, manifest, config })))
     })?
+}
+
+impl Several {
+    fn described(&self) -> Value {
+        json!({
+            "digest": self.digest,
+            "media_type": self.media_type,
+            "images": self.index.manifests,
+            "annotations": self.index.annotations,
+        })
+    }
+
+    fn tell(&self) {
+        println!("digest      {}", self.digest);
+        for one in &self.index.manifests {
+            let platform = one.platform.as_ref();
+            let platform = platform.map_or_else(|| "-".into(), |at| format!("{}/{}", at.os, at.architecture));
+            println!("image       {} {platform}", one.digest);
+        }
+    }
 }
 
 fn described(documents: &Documents) -> Value {

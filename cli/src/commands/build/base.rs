@@ -40,7 +40,7 @@ pub(super) struct BaseOptions {
     /// The interpreter in a base of your own, a name on its PATH or an absolute path [default: node, python3].
     #[arg(long, value_name = "PROGRAM")]
     interpreter: Option<String>,
-    /// Speak HTTP without TLS to the base's registry [default: as --insecure says, when it is the first tag's].
+    /// Speak HTTP without TLS to the base's registry [default: as --insecure says, unless the first tag is of another registry].
     #[arg(long)]
     insecure_base: bool,
     #[command(flatten)]
@@ -207,7 +207,8 @@ impl BaseOptions {
             }
             Place::Registry(reference) => reference,
         };
-        let same = wanted.target.is_some_and(|target| target.registry == reference.registry);
+        // Without a target the options are about the base's registry alone.
+        let same = wanted.target.is_none_or(|target| target.registry == reference.registry);
         let mut options = match same {
             true => wanted.access.options(reference)?,
             false => wanted.access.options_elsewhere(reference)?,
