@@ -3,6 +3,7 @@
 use contract::runtime::HandlerError;
 
 use crate::golang::{CompileError, PlanError};
+use crate::layer::LayerError;
 use crate::precompile::PrecompileError;
 use crate::zip::Refusal;
 
@@ -35,6 +36,9 @@ pub enum BuildError {
     /// There are no compiled caches.
     #[error(transparent)]
     Precompile(#[from] PrecompileError),
+    /// A layer could not be written down.
+    #[error(transparent)]
+    Layer(LayerError),
     /// The base image's documents cannot be read.
     #[error("the base image {name} is damaged: {reason}")]
     Base {
@@ -43,6 +47,15 @@ pub enum BuildError {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl From<LayerError> for BuildError {
+    fn from(error: LayerError) -> Self {
+        match error {
+            LayerError::Refused(refusal) => Self::Archive(refusal),
+            LayerError::Scratch(_) => Self::Layer(error),
+        }
+    }
 }
 
 fn candidates(has: &[String]) -> String {

@@ -10,9 +10,6 @@ use oci::{Image, ImageLayer};
 use crate::layer::Made;
 use crate::{BuildError, BuildRequest, describe};
 
-/// When everything of ours was made, for documents that want a time: the same for the same input.
-const EPOCH: &str = "1970-01-01T00:00:00Z";
-
 /// Repository of the embedded registry that has a base's layers, to be mounted from there.
 #[must_use]
 pub fn base_repository(base: &str) -> String {
@@ -38,7 +35,7 @@ pub(crate) fn assemble(
         config.config.set_env(&name, &value);
     }
     let mut layers = below(request);
-    layers.extend(made.into_iter().map(|made| ImageLayer::new(std::sync::Arc::new(made.layer))));
+    layers.extend(made.into_iter().map(|made| ImageLayer::new(made.layer)));
     let family = describe::family(request, &layers);
     let annotations = match family {
         Family::Oci => describe::annotations(request, &config),
@@ -58,16 +55,24 @@ fn below(request: &BuildRequest<'_>) -> Vec<ImageLayer> {
 }
 
 fn config(mut config: ImageConfig, request: &BuildRequest<'_>, made: &[Made]) -> ImageConfig {
-    config.created = Some(EPOCH.to_owned());
+    // When everything of ours was made: the same for the same input.
+    let created = created(request.layers.mtime);
+    config.created = Some(created.clone());
     config.config.set_env(SCW_HANDLER, request.handler);
     if request.description.origin.is_some() {
         config.config.labels.extend(describe::base(request));
     }
     config.config.labels.extend(request.labels.iter().map(|(name, value)| (name.clone(), value.clone())));
     config.history.extend(made.iter().map(|made| History {
-        created: Some(EPOCH.to_owned()),
+        created: Some(created.clone()),
         created_by: Some(format!("zipship build: {}", made.part)),
         ..History::default()
     }));
     config
+}
+
+/// Seconds since 1970 as documents have it.
+fn created(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -4,6 +4,7 @@
 //! an archive onto disk, asks a daemon, or needs a privilege; the same input always gives the same bytes.
 
 mod architecture;
+mod archive_file;
 pub mod base;
 mod describe;
 mod error;
@@ -22,12 +23,13 @@ use std::collections::BTreeMap;
 use contract::runtime::{Handler, Runtime};
 
 pub use architecture::{Architecture, NoSuchArchitecture};
+pub use archive_file::ArchiveFile;
 pub use describe::Description;
 pub use error::BuildError;
 
 use base::Base;
 use golang::Compile;
-use layer::{Made, Part};
+use layer::{LayerOptions, Made, Part};
 use precompile::{Caches, Precompile, PrecompileJob};
 use tree::Tree;
 use zip::ArchiveLimits;
@@ -53,6 +55,8 @@ pub struct BuildRequest<'a> {
     pub labels: &'a BTreeMap<String, String>,
     /// What else the image says of itself.
     pub description: Description<'a>,
+    /// How layers are made.
+    pub layers: LayerOptions<'a>,
 }
 
 /// An image and how it came to be.
@@ -88,6 +92,8 @@ pub struct LayerReport {
     pub tar_bytes: u64,
     /// Bytes that had to be compressed; the others were taken over as the archive has them.
     pub compressed_bytes: u64,
+    /// It was made before, of the same files, and kept.
+    pub kept: bool,
 }
 
 /// Makes an image from an archive. Works on all cores and blocks until done.
@@ -109,6 +115,7 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
                 Part::Program,
                 &Tree::of_program(golang::PROGRAM, &binary),
                 request.limits.decode_time,
+                &request.layers,
             )?]
         }
         Handler::Export { .. } | Handler::File { .. } => {
@@ -116,8 +123,10 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
             let mut layers = interpreted(&tree, request)?;
             if let Some(precompile) = request.precompile {
                 let base = &request.base.image;
-                caches = precompile.precompile(&PrecompileJob { tree: &tree, language, base, mtime: 0 })?;
-                layers.push(layer::make(Part::Caches, &caches.tree(), request.limits.decode_time)?);
+                let mtime = request.layers.mtime;
+                caches = precompile.precompile(&PrecompileJob { tree: &tree, language, base, mtime })?;
+                let limit = request.limits.decode_time;
+                layers.push(layer::make(Part::Caches, &caches.tree(), limit, &request.layers)?);
             }
             layers
         }
@@ -137,6 +146,6 @@ fn interpreted(tree: &Tree<'_>, request: &BuildRequest<'_>) -> Result<Vec<Made>,
     [(Part::Dependencies, &split.dependencies), (Part::Code, &split.code)]
         .into_iter()
         .filter(|(_, tree)| !tree.is_empty())
-        .map(|(part, tree)| Ok(layer::make(part, tree, request.limits.decode_time)?))
+        .map(|(part, tree)| Ok(layer::make(part, tree, request.limits.decode_time, &request.layers)?))
         .collect()
 }

@@ -1,26 +1,29 @@
 //! The image's steps: the archive is read, becomes an image, goes to the registry.
 
-use std::{collections::BTreeMap, fs, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use builder::{BuildRequest, Built};
+use builder::layer::LayerOptions;
+use builder::{ArchiveFile, BuildRequest, Built};
 use contract::runtime::Runtime;
+use oci::digest::Hasher;
 use oci::{Digest, Reference};
 
 use super::{Platform, compile::SandboxCompile, effect::effect, job::Failure};
 use crate::store::deploys::Deploy;
 
 /// Reads the archive as it was when the deploy was asked for, and checks that it still is.
-pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<Vec<u8>, Failure> {
+pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<ArchiveFile, Failure> {
     let path = platform.archives.path(&deploy.archive.key);
     let expected = deploy.archive.digest.clone();
     blocking(move || {
-        let bytes = fs::read(&path)
+        let mut hasher = Hasher::new();
+        let archive = ArchiveFile::seen_by(&path, &mut |piece| hasher.update(piece))
             .map_err(|error| Failure::because(format!("the uploaded archive can't be read: {error}")))?;
-        let found = Digest::of(&bytes);
+        let found = hasher.finish();
         if found.as_str() != expected && found.hex() != expected {
             return Err(Failure::because("the uploaded archive was damaged on disk; upload it again"));
         }
-        Ok(bytes)
+        Ok(archive)
     })
     .await
 }
@@ -29,7 +32,7 @@ pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<Vec<u8
 pub(super) async fn build(
     platform: &Platform,
     deploy: &Deploy,
-    archive: Option<Vec<u8>>,
+    archive: Option<ArchiveFile>,
 ) -> Result<Built, Failure> {
     let archive = archive.ok_or_else(|| Failure::because("the archive was not fetched"))?;
     let runtime = Runtime::from_name(&deploy.config.runtime)
@@ -47,6 +50,7 @@ pub(super) async fn build(
         ("zipship.function.id".to_owned(), deploy.function_id.clone()),
         ("zipship.archive.digest".to_owned(), deploy.archive.digest.clone()),
     ]);
+    let cache = Arc::clone(&platform.layers);
     let built = blocking(move || {
         builder::build(&BuildRequest {
             archive: &archive,
@@ -58,6 +62,7 @@ pub(super) async fn build(
             precompile: None,
             labels: &labels,
             description: builder::Description::default(),
+            layers: LayerOptions { cache: Some(&cache), ..LayerOptions::default() },
         })
         .map_err(Failure::because)
     })

@@ -61,6 +61,9 @@ pub struct Platform {
     pub gateway: Arc<Gateway>,
     /// Where compile jobs have their files, `builds/` of the server's directory.
     pub builds: PathBuf,
+    /// Layers that were made before. Functions share it: a layer is found by all that it is made from, so what is
+    /// found is what would be made.
+    pub layers: Arc<builder::layer::LayerCache>,
     /// Sends the probe.
     pub http: reqwest::Client,
     /// `http://host:port` of the public listener, as this machine reaches it.

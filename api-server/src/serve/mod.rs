@@ -6,6 +6,7 @@ mod listener;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use builder::layer::LayerCache;
 use gateway::{Gateway, GatewayConfig};
 use registry::Registry;
 use runner::Backend;
@@ -27,6 +28,8 @@ use crate::{
 const RUN: &str = "run";
 /// Files of compile jobs, below the data directory.
 const BUILDS: &str = "builds";
+/// Layers that were made, below the data directory, and how many bytes of them are kept.
+const MADE_LAYERS: (&str, u64) = ("made-layers", 1 << 30);
 /// Longest time that the end of the server takes.
 const SHUTDOWN: Duration = Duration::from_secs(12);
 
@@ -101,6 +104,10 @@ pub async fn run(
         instances,
         gateway: Arc::clone(&gateway),
         builds: config.data.join(BUILDS),
+        layers: Arc::new(
+            LayerCache::open(&config.data.join(MADE_LAYERS.0), MADE_LAYERS.1)
+                .map_err(failed("the layers made before"))?,
+        ),
         http: reqwest::Client::builder().no_proxy().build().map_err(failed("the probe's client"))?,
         public_path: format!("http://{own}"),
     });

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, process::Command, time::Instant};
 
 use anyhow::Context;
-use builder::{BuildRequest, zip::ArchiveLimits};
+use builder::{BuildRequest, layer::LayerOptions, zip::ArchiveLimits};
 use contract::runtime::Runtime;
 
 use super::{
@@ -29,6 +29,9 @@ pub(super) fn measure(world: &World, name: &'static str) -> anyhow::Result<Vec<R
         limits: ArchiveLimits::default(),
         compile: None,
         labels: &labels,
+        precompile: None,
+        description: builder::Description::default(),
+        layers: LayerOptions::default(),
     };
     let mut recompressed = 0;
     let ours = || {

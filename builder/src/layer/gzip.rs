@@ -61,41 +61,61 @@ pub(super) fn stored<E>(bytes: &[u8], out: &mut dyn FnMut(&[u8]) -> Result<(), E
     Ok(())
 }
 
+/// Bytes that the encoder gets at once: always as many, whatever pieces they come in, since its choices depend on
+/// how much it sees.
+const PIECE: usize = 64 << 10;
+/// More than such a piece ever becomes.
+const BOUND: usize = PIECE + (PIECE >> 3);
+
 /// Compresses parts of the member, each on its own and ending on a byte boundary.
 pub(super) struct Deflater {
     compress: Compress,
+    pending: Vec<u8>,
 }
 
 impl Deflater {
-    pub(super) fn new() -> Self {
-        Self { compress: Compress::new(Compression::new(6), false) }
+    /// Level 1 to 9.
+    pub(super) fn new(level: u8) -> Self {
+        Self {
+            compress: Compress::new(Compression::new(level.into()), false),
+            pending: Vec::with_capacity(PIECE),
+        }
     }
 
     /// Begins a part: it must not refer to what came before, since other streams lie between.
     pub(super) fn begin(&mut self) {
         self.compress.reset();
+        self.pending.clear();
     }
 
     /// Compresses more of a part into `out`.
-    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.run(bytes, FlushCompress::None, out);
+    pub(super) fn push(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        while self.pending.len() + bytes.len() >= PIECE {
+            let (head, tail) = bytes.split_at(PIECE - self.pending.len());
+            self.pending.extend_from_slice(head);
+            bytes = tail;
+            self.run(FlushCompress::None, out);
+        }
+        self.pending.extend_from_slice(bytes);
     }
 
     /// Ends a part.
     pub(super) fn end(&mut self, out: &mut Vec<u8>) {
-        self.run(&[], FlushCompress::Sync, out);
+        self.run(FlushCompress::Sync, out);
     }
 
-    fn run(&mut self, mut bytes: &[u8], flush: FlushCompress, out: &mut Vec<u8>) {
+    fn run(&mut self, flush: FlushCompress, out: &mut Vec<u8>) {
+        let mut bytes = &self.pending[..];
         loop {
-            out.reserve(8 << 10);
+            out.reserve(BOUND);
             let before = self.compress.total_in();
             self.compress.compress_vec(bytes, out, flush).expect("compression of valid slices has no errors");
             bytes = &bytes[(self.compress.total_in() - before) as usize..];
             // Room left over: everything was written.
             if bytes.is_empty() && out.len() < out.capacity() {
-                return;
+                break;
             }
         }
+        self.pending.clear();
     }
 }

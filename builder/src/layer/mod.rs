@@ -1,17 +1,32 @@
-//! Layers: a tree of files as a gzip-compressed tar, made without compressing again what the archive has
-//! compressed already.
+//! Layers: a tree of files as a compressed tar, made without compressing again what the archive has compressed
+//! already.
 //!
-//! `tar` makes headers, `gzip` joins deflate streams into one member, `writer` brings them together on all
-//! cores.
+//! `plan` cuts the tree into chunks, `encode` makes tar and gzip of them (`tar` headers, `fixed` compresses
+//! those, `gzip` joins deflate streams into one member) on all cores (`writer`, `blocks`), `assemble` hashes and
+//! writes the result down (`spool`). `key` and `cache` are for layers that need not be made.
 
+mod assemble;
+mod blocks;
+mod cache;
+mod encode;
+mod fixed;
 mod gzip;
+mod key;
+mod options;
+mod plan;
+mod spool;
 mod tar;
 mod writer;
 
 use std::fmt;
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oci::layer::MemoryLayer;
+use oci::Layer;
+
+pub use cache::LayerCache;
+pub use options::{Compression, LATEST_MTIME, LayerOptions};
 
 use crate::LayerReport;
 use crate::tree::Tree;
@@ -41,17 +56,30 @@ impl fmt::Display for Part {
     }
 }
 
-/// A layer that was made here.
-#[derive(Debug, Clone)]
+/// Why there is no layer.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// What only decoding shows about an archive (checksums, sizes, broken streams), or it takes too long.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The layer could not be written down.
+    #[error("the layer could not be written to a temporary file (in $TMPDIR, or /tmp): {0}")]
+    Scratch(io::Error),
+}
+
+/// A layer that was made here, now or earlier.
+#[derive(Clone)]
 pub struct Made {
     /// What it holds.
     pub part: Part,
-    /// The layer, in memory.
-    pub layer: MemoryLayer,
+    /// The layer, its media type OCI's.
+    pub layer: Arc<dyn Layer>,
     /// Bytes of the tar.
     pub tar_bytes: u64,
-    /// Bytes that had to be compressed.
+    /// Bytes that had to be compressed, when it was made.
     pub compressed_bytes: u64,
+    /// Whether it was made earlier, and kept.
+    pub kept: bool,
 }
 
 impl Made {
@@ -60,24 +88,47 @@ impl Made {
     pub fn report(&self) -> LayerReport {
         LayerReport {
             part: self.part,
-            bytes: self.layer.bytes.len() as u64,
+            bytes: self.layer.size(),
             tar_bytes: self.tar_bytes,
             compressed_bytes: self.compressed_bytes,
+            kept: self.kept,
         }
     }
 }
 
-/// Makes a layer of a tree. The number of cores does not change a byte of it.
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Made").field("digest", self.layer.digest()).field("report", &self.report()).finish()
+    }
+}
+
+/// Makes a layer of a tree, or finds the one that was made of the same before. The number of cores does not
+/// change a byte of it.
 ///
 /// # Errors
-/// [`Refusal`]: what only decoding shows about an archive (checksums, sizes, broken streams), or that it takes
-/// longer than `limit`.
-pub fn make(part: Part, tree: &Tree<'_>, limit: Duration) -> Result<Made, Refusal> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    writer::write(tree, threads, writer::Deadline { at: Instant::now() + limit, limit }).map(|out| Made {
-        part,
-        layer: out.layer,
-        tar_bytes: out.tar_bytes,
-        compressed_bytes: out.compressed_bytes,
-    })
+/// [`LayerError`]; `limit` is how long decoding may take.
+pub fn make(
+    part: Part,
+    tree: &Tree<'_>,
+    limit: Duration,
+    options: &LayerOptions<'_>,
+) -> Result<Made, LayerError> {
+    let deadline = encode::Deadline { at: Instant::now() + limit, limit };
+    let Some(cache) = options.cache.filter(|_| key::is_worth(tree)) else {
+        let out = writer::write(tree, options, deadline)?;
+        return Ok(made(part, out.spooled.layer, out.tar_bytes, out.compressed_bytes));
+    };
+    let key = key::of(tree, options);
+    if let Some(kept) = cache.get(&key) {
+        let made = made(part, Arc::new(kept.layer), kept.tar_bytes, kept.compressed_bytes);
+        return Ok(Made { kept: true, ..made });
+    }
+    let out = writer::write(tree, options, deadline)?;
+    let layer = out.spooled.layer;
+    cache.put(&key, layer.as_ref(), (out.tar_bytes, out.compressed_bytes), out.spooled.unfinished);
+    Ok(made(part, layer, out.tar_bytes, out.compressed_bytes))
+}
+
+fn made(part: Part, layer: Arc<dyn Layer>, tar_bytes: u64, compressed_bytes: u64) -> Made {
+    Made { part, layer, tar_bytes, compressed_bytes, kept: false }
 }

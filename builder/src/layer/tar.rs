@@ -26,19 +26,20 @@ pub(super) enum Owner {
     Function,
 }
 
-/// Appends the headers of one node.
-pub(super) fn header(path: &str, kind: &Kind<'_>, owner: Owner, out: &mut Vec<u8>) {
+/// Appends the headers of one node. A directory's path ends with a slash.
+///
+/// `mtime` is in seconds since 1970, and fits eleven octal digits.
+pub(super) fn header(path: &str, kind: &Kind<'_>, owner: Owner, mtime: u64, out: &mut Vec<u8>) {
     let (flag, mode, size, link) = match kind {
         Kind::Directory => (b'5', 0o755, 0, ""),
         Kind::File { executable: true, data } => (b'0', 0o755, data.size, ""),
         Kind::File { executable: false, data } => (b'0', 0o644, data.size, ""),
         Kind::Link { target } => (b'2', 0o777, 0, target.as_str()),
     };
-    let path = if flag == b'5' { format!("{path}/") } else { path.to_owned() };
-    let place = place(&path);
+    let place = place(path);
     let mut records = Vec::new();
     if place.is_none() {
-        record(&mut records, "path", &path);
+        record(&mut records, "path", path);
     }
     if link.len() > 100 || !link.is_ascii() {
         record(&mut records, "linkpath", link);
@@ -47,7 +48,7 @@ pub(super) fn header(path: &str, kind: &Kind<'_>, owner: Owner, out: &mut Vec<u8
         record(&mut records, "size", &size.to_string());
     }
     if !records.is_empty() {
-        out.extend(block("", "PaxHeader", b'x', 0o644, records.len() as u64, "", Owner::Root));
+        out.extend(block("", "PaxHeader", b'x', 0o644, records.len() as u64, "", Owner::Root, mtime));
         let padding = padding(records.len() as u64);
         out.append(&mut records);
         out.resize(out.len() + padding, 0);
@@ -56,7 +57,7 @@ pub(super) fn header(path: &str, kind: &Kind<'_>, owner: Owner, out: &mut Vec<u8
     let (prefix, name) = place.unwrap_or(("", "long-name"));
     let size = if size > OCTAL_SIZE { 0 } else { size };
     let link = if link.len() > 100 || !link.is_ascii() { "long-target" } else { link };
-    out.extend(block(prefix, name, flag, mode, size, link, owner));
+    out.extend(block(prefix, name, flag, mode, size, link, owner, mtime));
 }
 
 /// How ustar holds a path: the prefix and the name around one of its slashes. `None`: not at all.
@@ -81,7 +82,17 @@ fn record(out: &mut Vec<u8>, key: &str, value: &str) {
     out.extend(format!("{length} {key}={value}\n").as_bytes());
 }
 
-fn block(prefix: &str, name: &str, flag: u8, mode: u32, size: u64, link: &str, owner: Owner) -> [u8; 512] {
+#[expect(clippy::too_many_arguments, reason = "they are the header's fields")]
+fn block(
+    prefix: &str,
+    name: &str,
+    flag: u8,
+    mode: u32,
+    size: u64,
+    link: &str,
+    owner: Owner,
+    mtime: u64,
+) -> [u8; 512] {
     let id = match owner {
         Owner::Root => 0,
         Owner::Function => CONTAINER_UID,
@@ -89,11 +100,11 @@ fn block(prefix: &str, name: &str, flag: u8, mode: u32, size: u64, link: &str, o
     let mut block = [0; 512];
     let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, name.as_bytes());
-    put(100, format!("{mode:07o}").as_bytes());
-    put(108, format!("{id:07o}").as_bytes());
-    put(116, format!("{id:07o}").as_bytes());
-    put(124, format!("{size:011o}").as_bytes());
-    put(136, b"00000000000");
+    put(100, &octal::<7>(mode.into()));
+    put(108, &octal::<7>(id.into()));
+    put(116, &octal::<7>(id.into()));
+    put(124, &octal::<11>(size));
+    put(136, &octal::<11>(mtime));
     put(148, b"        ");
     put(156, &[flag]);
     put(157, link.as_bytes());
@@ -102,6 +113,17 @@ fn block(prefix: &str, name: &str, flag: u8, mode: u32, size: u64, link: &str, o
     put(337, b"0000000");
     put(345, prefix.as_bytes());
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block[148..154].copy_from_slice(&octal::<6>(sum.into()));
+    block[154..156].copy_from_slice(b"\0 ");
     block
+}
+
+/// A number that fits so many octal digits.
+fn octal<const DIGITS: usize>(mut number: u64) -> [u8; DIGITS] {
+    let mut digits = [b'0'; DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number & 7) as u8;
+        number >>= 3;
+    }
+    digits
 }

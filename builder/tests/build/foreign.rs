@@ -94,6 +94,7 @@ fn build(
         precompile,
         labels: &BTreeMap::new(),
         description: Description { origin: Some(&origin(image)), annotations: Some(annotations) },
+        layers: builder::layer::LayerOptions::default(),
     })
     .unwrap()
 }

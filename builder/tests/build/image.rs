@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use builder::base::Base;
 use builder::golang::{Compile, CompileError, CompileJob};
-use builder::layer::Part;
+use builder::layer::{LayerOptions, Part};
 use builder::zip::ArchiveLimits;
 use builder::{BuildError, BuildRequest, Built};
 use contract::runtime::Runtime;
@@ -40,6 +40,7 @@ fn build(base: &Base, handler: &str, archive: &[u8]) -> Result<Built, BuildError
         precompile: None,
         labels: &[("zipship.version".to_owned(), "1".to_owned())].into(),
         description: builder::Description::default(),
+        layers: LayerOptions::default(),
     })
 }
 
@@ -118,6 +119,7 @@ fn of_a_go_archive_only_the_program_is_in_the_image() {
             precompile: None,
             labels: &BTreeMap::new(),
             description: builder::Description::default(),
+            layers: LayerOptions::default(),
         })
     };
     let built = build(Some(&Fixed(Ok(b"ELF".to_vec())))).unwrap();

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use builder::layer::{self, Part};
+use builder::layer::{self, LayerOptions, Part};
 use builder::tree::Tree;
 use builder::zip::{ArchiveLimits, vet};
 use flate2::{Compress, Compression, FlushCompress};
@@ -95,11 +95,12 @@ proptest! {
             .collect();
         let archive = zip(&made.iter().map(|(name, plain, raw)| Item::stream(name, plain, raw.clone())).collect::<Vec<_>>());
         let vetted = vet(&archive, &ArchiveLimits::default()).unwrap();
-        let layer = layer::make(Part::Code, &Tree::of(&vetted), Duration::from_secs(60)).unwrap().layer;
+        let limit = Duration::from_secs(60);
+        let layer = layer::make(Part::Code, &Tree::of(&vetted), limit, &LayerOptions::default()).unwrap().layer;
         // Not the multi-member decoder: this one stops after the first member.
         let mut tar = Vec::new();
-        flate2::read::GzDecoder::new(&layer.bytes[..]).read_to_end(&mut tar).unwrap();
-        prop_assert_eq!(&Digest::of(&tar), &layer.diff_id);
+        flate2::read::GzDecoder::new(layer.open().unwrap()).read_to_end(&mut tar).unwrap();
+        prop_assert_eq!(&Digest::of(&tar), layer.diff_id());
         let mut tar = tar::Archive::new(&tar[..]);
         let mut found = Vec::new();
         for entry in tar.entries().unwrap() {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use builder::layer::{self, Made, Part};
+use builder::layer::{self, LayerOptions, Made, Part};
 use builder::tree::Tree;
 use builder::zip::{ArchiveLimits, vet};
 
@@ -11,7 +11,7 @@ use crate::archive::{Item, deflate, zip};
 
 fn make(archive: &[u8]) -> Made {
     let vetted = vet(archive, &ArchiveLimits::default()).unwrap();
-    layer::make(Part::Code, &Tree::of(&vetted), Duration::from_secs(60)).unwrap()
+    layer::make(Part::Code, &Tree::of(&vetted), Duration::from_secs(60), &LayerOptions::default()).unwrap()
 }
 
 /// A few megabytes, so that there are several chunks and threads.
@@ -33,24 +33,28 @@ fn the_same_files_give_the_same_layer() {
         make(&zip(&items))
     };
     let one = at(6, false);
-    assert_eq!(one.layer.digest, at(6, false).layer.digest);
-    assert_eq!(one.layer.digest, at(6, true).layer.digest);
+    assert_eq!(one.layer.digest(), at(6, false).layer.digest());
+    assert_eq!(one.layer.digest(), at(6, true).layer.digest());
     let other = at(1, true);
-    assert_eq!(one.layer.diff_id, other.layer.diff_id);
-    assert_ne!(one.layer.digest, other.layer.digest);
+    assert_eq!(one.layer.diff_id(), other.layer.diff_id());
+    assert_ne!(one.layer.digest(), other.layer.digest());
     assert_eq!(one.compressed_bytes, 0);
     // Not listing directories, or listing them, is the tool's whim.
     let mut items: Vec<Item> = files.iter().map(|(name, bytes)| Item::stored(name, bytes)).collect();
     items.push(Item::stored("d1/", b"").with(|i| i.mode = 0o040_700));
     let stored = make(&zip(&items));
-    assert_eq!(one.layer.diff_id, stored.layer.diff_id);
+    assert_eq!(one.layer.diff_id(), stored.layer.diff_id());
     assert_eq!(stored.compressed_bytes, files.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>());
 }
 
 #[test]
 fn a_layer_never_changes_between_versions_by_accident() {
     let made = make(&zip(&[Item::stored("handler.js", b"exports.handle = () => 1\n")]));
-    assert_eq!(made.layer.diff_id.as_str(), GOLDEN_DIFF_ID, "changed headers invalidate everybody's layers");
+    assert_eq!(
+        made.layer.diff_id().as_str(),
+        GOLDEN_DIFF_ID,
+        "changed headers invalidate everybody's layers"
+    );
 }
 
 const GOLDEN_DIFF_ID: &str = "sha256:2d3d1c723ba6726b9e3f68c090731de617d3c362e134e7a464f5141138917dfb";
@@ -69,7 +73,7 @@ fn headers_are_the_same_for_everybody() {
     ]);
     let made = make(&archive);
     let mut tar = Vec::new();
-    flate2::read::GzDecoder::new(&made.layer.bytes[..]).read_to_end(&mut tar).unwrap();
+    flate2::read::GzDecoder::new(made.layer.open().unwrap()).read_to_end(&mut tar).unwrap();
     assert_eq!(tar.len() as u64, made.tar_bytes);
     let mut found = Vec::new();
     for entry in tar::Archive::new(&tar[..]).entries().unwrap() {

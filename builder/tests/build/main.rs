@@ -4,11 +4,13 @@
 
 mod archive;
 mod cases;
+mod compression;
 mod differential;
 mod foreign;
 mod golang;
 mod image;
 mod joiner;
+mod kept;
 mod layers;
 mod producers;
 mod refusals_page;

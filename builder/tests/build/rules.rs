@@ -6,7 +6,7 @@ use std::io::Read;
 use std::process::Command;
 use std::time::Duration;
 
-use builder::layer::{self, Part};
+use builder::layer::{self, LayerError, LayerOptions, Part};
 use builder::tree::Tree;
 use builder::zip::{ArchiveLimits, Inflater, Kind, Refusal, vet};
 use proptest::prelude::*;
@@ -17,7 +17,11 @@ use crate::cases::{a, hostile, named, with_second_name};
 /// Vets, and decodes what was vetted, as a build does.
 fn check(archive: &[u8], limits: &ArchiveLimits) -> Result<(), Refusal> {
     let archive = vet(archive, limits)?;
-    layer::make(Part::Code, &Tree::of(&archive), limits.decode_time).map(|_| ())
+    match layer::make(Part::Code, &Tree::of(&archive), limits.decode_time, &LayerOptions::default()) {
+        Ok(_) => Ok(()),
+        Err(LayerError::Refused(refusal)) => Err(refusal),
+        Err(LayerError::Scratch(error)) => panic!("{error}"),
+    }
 }
 
 fn code(archive: &[u8], limits: &ArchiveLimits) -> &'static str {
@@ -48,9 +52,10 @@ fn accepted(name: &str, archive: &[u8], paths: &str) {
 
 fn tar_of(archive: &[u8]) -> Vec<u8> {
     let vetted = vet(archive, &ArchiveLimits::default()).unwrap();
-    let made = layer::make(Part::Code, &Tree::of(&vetted), Duration::from_secs(60)).unwrap();
+    let limit = Duration::from_secs(60);
+    let made = layer::make(Part::Code, &Tree::of(&vetted), limit, &LayerOptions::default()).unwrap();
     let mut tar = Vec::new();
-    flate2::read::GzDecoder::new(&made.layer.bytes[..]).read_to_end(&mut tar).unwrap();
+    flate2::read::GzDecoder::new(made.layer.open().unwrap()).read_to_end(&mut tar).unwrap();
     tar
 }
 

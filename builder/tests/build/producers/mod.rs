@@ -195,7 +195,9 @@ fn read(tool: &str, archive: &[u8]) -> Files {
 
 fn diff_id(archive: &[u8]) -> oci::Digest {
     let vetted = vet(archive, &ArchiveLimits::default()).unwrap();
-    layer::make(Part::Code, &Tree::of(&vetted), Duration::from_secs(60)).unwrap().layer.diff_id
+    let options = layer::LayerOptions::default();
+    let made = layer::make(Part::Code, &Tree::of(&vetted), Duration::from_secs(60), &options).unwrap();
+    made.layer.diff_id().clone()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `zipship build`: an archive or a directory becomes an image, in a registry or in a file. No daemon, no root.
 
 mod base;
+mod layers;
 pub(crate) mod limits;
 mod lock;
 mod output;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use builder::golang::LocalCompile;
+use builder::layer::LayerOptions;
+use builder::zip::ArchiveLimits;
 use builder::{BuildRequest, Built};
 use clap::Args;
 use contract::runtime::Runtime;
@@ -74,6 +77,8 @@ pub(crate) struct Build {
     mount_from: Option<String>,
     #[command(flatten)]
     limits: limits::Limits,
+    #[command(flatten)]
+    layers: layers::Layers,
     #[command(flatten)]
     access: Access,
     /// Print one JSON object instead of text.
@@ -146,7 +151,9 @@ fn is_registrys(error: &anyhow::Error) -> bool {
 }
 
 fn build(arguments: &Build) -> anyhow::Result<Product> {
-    let archive = pack::archive(&arguments.source)?;
+    let cache = arguments.layers.cache()?;
+    let layers = arguments.layers.options(cache.as_ref())?;
+    let (archive, limits) = pack::archive(&arguments.source, arguments.limits.of_archives()?)?;
     let images = arguments.images_dir.clone().unwrap_or_else(super::images::defaults::images);
     let grounds = arguments.base.grounds(&Wanted {
         runtime: arguments.runtime,
@@ -155,11 +162,16 @@ fn build(arguments: &Build) -> anyhow::Result<Product> {
         access: &arguments.access,
         target: arguments.tags.first(),
     })?;
-    let built = grounds.iter().map(|ground| build_on(ground, &archive, arguments));
+    let built = grounds.iter().map(|ground| build_on(ground, (&archive, limits), layers, arguments));
     Product::of(built.collect::<anyhow::Result<_>>()?)
 }
 
-fn build_on(ground: &Ground, archive: &[u8], arguments: &Build) -> anyhow::Result<Built> {
+fn build_on(
+    ground: &Ground,
+    (archive, limits): (&[u8], ArchiveLimits),
+    layers: LayerOptions<'_>,
+    arguments: &Build,
+) -> anyhow::Result<Built> {
     let runtime = arguments.runtime;
     let compile = compiler(arguments);
     let precompile = arguments.precompile.of_this_machine();
@@ -172,11 +184,12 @@ fn build_on(ground: &Ground, archive: &[u8], arguments: &Build) -> anyhow::Resul
         runtime,
         handler: &handler,
         base: &ground.base,
-        limits: arguments.limits.of_archives()?,
+        limits,
         compile: compile.as_ref().map(|compile| compile as &dyn builder::golang::Compile),
         precompile: precompile.as_ref().map(|one| one as &dyn builder::precompile::Precompile),
         labels: &labels,
         description: builder::Description { origin: ground.origin.as_ref(), annotations: Some(&annotations) },
+        layers,
     });
     let mut built = built.with_context(|| format!("building {}", arguments.source.display()))?;
     built.report.warnings.extend(ground.warnings.iter().cloned());
@@ -214,7 +227,8 @@ fn tell(product: &Product, build_ms: f64) {
         built.report.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         for layer in &built.report.layers {
             let (size, tar) = (layer.bytes as f64 / 1e3, layer.tar_bytes as f64 / 1e3);
-            println!("layer {}: {size:.1} kB ({tar:.1} kB unpacked)", layer.part);
+            let kept = if layer.kept { ", made before" } else { "" };
+            println!("layer {}: {size:.1} kB ({tar:.1} kB unpacked{kept})", layer.part);
         }
         match &product.index {
             Some(_) => println!("image {} for {}", built.image.digest(), platform(built)),
@@ -239,6 +253,7 @@ fn described(product: &Product, build_ms: f64) -> Value {
             "bytes": layer.bytes,
             "tar_bytes": layer.tar_bytes,
             "compressed_bytes": layer.compressed_bytes,
+            "kept": layer.kept,
         })
     };
     let one = |built: &Built| {

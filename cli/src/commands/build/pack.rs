@@ -1,34 +1,44 @@
 //! What is built: the bytes of a zip, or a directory as one.
 
-use std::fs;
-use std::io::{Cursor, Write as _};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Seek, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use builder::ArchiveFile;
+use builder::zip::ArchiveLimits;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 /// Directories that no function needs.
 const LEFT_OUT: [&str; 3] = [".git", ".hg", ".svn"];
 
-/// The archive to build from.
+/// The archive to build from, and how much of it there may be.
 ///
 /// # Errors
 /// The path is neither a file nor a directory, or holds something else than files, directories and links.
-pub(super) fn archive(source: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn archive(source: &Path, limits: ArchiveLimits) -> anyhow::Result<(ArchiveFile, ArchiveLimits)> {
     let about = || format!("reading {}", super::shown(source));
-    let kind = fs::metadata(source).with_context(about)?;
-    if !kind.is_dir() {
-        return fs::read(source).with_context(about);
+    if !fs::metadata(source).with_context(about)?.is_dir() {
+        return Ok((ArchiveFile::of(source).with_context(about)?, limits));
     }
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    add(&mut zip, source, "").with_context(about)?;
-    Ok(zip.finish()?.into_inner())
+    let write = |file: &mut File| -> anyhow::Result<()> {
+        let mut zip = ZipWriter::new(BufWriter::with_capacity(256 << 10, file));
+        add(&mut zip, source, "")?;
+        zip.finish()?.flush()?;
+        Ok(())
+    };
+    // Nothing is compressed in it, so its own size says nothing; what is in it is limited as always.
+    Ok((
+        ArchiveFile::written(write).with_context(about)?,
+        ArchiveLimits { archive_bytes: u64::MAX, ..limits },
+    ))
 }
 
-/// Adds a directory's entries in the order of their names: the same directory gives the same archive.
-fn add(zip: &mut ZipWriter<Cursor<Vec<u8>>>, directory: &Path, prefix: &str) -> anyhow::Result<()> {
+/// Adds a directory's entries in the order of their names: the same directory gives the same archive. They are
+/// stored, since the layer's writer compresses on all cores, and not at all what it finds in its cache.
+fn add(zip: &mut ZipWriter<impl Write + Seek>, directory: &Path, prefix: &str) -> anyhow::Result<()> {
     let mut entries = fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -37,7 +47,7 @@ fn add(zip: &mut ZipWriter<Cursor<Vec<u8>>>, directory: &Path, prefix: &str) -> 
             bail!("the name of {} is not UTF-8", super::shown(&path));
         };
         let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Deflated)
+            .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::default());
         if name == super::lock::FILE {
             // Of the build, not of the function: a pin changes no image.
@@ -52,7 +62,7 @@ fn add(zip: &mut ZipWriter<Cursor<Vec<u8>>>, directory: &Path, prefix: &str) -> 
         } else if kind.is_file() {
             let mode = entry.metadata()?.permissions().mode();
             zip.start_file(name, options.unix_permissions(mode & 0o777))?;
-            zip.write_all(&fs::read(&path)?)?;
+            io::copy(&mut File::open(&path)?, zip)?;
         } else {
             bail!("{} is neither a file, nor a directory, nor a link", super::shown(&path));
         }
@@ -74,16 +84,17 @@ mod tests {
             fs::write(path.join(name), name).unwrap();
         }
         std::os::unix::fs::symlink("a", path.join("link")).unwrap();
-        let bytes = archive(path).unwrap();
-        assert_eq!(bytes, archive(path).unwrap());
-        let zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let limits = ArchiveLimits::default();
+        let (bytes, _) = archive(path, limits).unwrap();
+        assert_eq!(*bytes, *archive(path, limits).unwrap().0);
+        let zip = zip::ZipArchive::new(io::Cursor::new(&*bytes)).unwrap();
         let names: Vec<_> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
         assert_eq!(names, ["a", "b", "link", "src/handler.js"]);
     }
 
     #[test]
     fn what_is_not_there_is_named() {
-        let error = archive(Path::new("/no/such")).unwrap_err();
+        let error = archive(Path::new("/no/such"), ArchiveLimits::default()).unwrap_err();
         assert!(format!("{error:#}").contains("/no/such"), "{error:#}");
     }
 }
