@@ -14,6 +14,7 @@ mod http_form;
 mod isolation;
 mod killpoints;
 mod lone;
+mod own_base;
 mod private;
 mod redeploy;
 mod tutorial;
