@@ -180,6 +180,9 @@ pub(crate) fn unpacked(layer: &dyn Layer) -> io::Result<Option<Box<dyn Read + Se
     let bytes = layer.open()?;
     Ok(match media_type {
         kind if kind.ends_with("gzip") => Some(Box::new(MultiGzDecoder::new(bytes))),
+        kind if kind.ends_with("zstd") || kind.ends_with(".zst") => {
+            Some(Box::new(zstd::stream::read::Decoder::new(bytes)?))
+        }
         kind if kind.ends_with("tar") => Some(bytes),
         _ => None,
     })

@@ -147,6 +147,27 @@ fn a_docker_base_stays_docker_until_annotations_are_wanted() {
 }
 
 #[test]
+fn a_docker_base_with_a_zstd_layer_becomes_an_oci_image() {
+    let gzip = layer(&["bin/node"]);
+    let mut tar = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(gzip.layer.open().unwrap()), &mut tar)
+        .unwrap();
+    let bytes: bytes::Bytes = zstd::encode_all(&*tar, 3).unwrap().into();
+    let (digest, diff_id) = (Digest::of(&bytes), Digest::of(&tar));
+    let media_type = oci::manifest::DOCKER_LAYER_ZSTD.to_owned();
+    let zstd = ImageLayer::new(Arc::new(MemoryLayer { bytes, digest, diff_id, media_type }));
+    let config = ImageConfig::default();
+    let image = Image::assemble_as(Family::Docker, config, vec![zstd, layer(&["bin/ls"])], BTreeMap::new());
+    // Its interpreter is found in the compressed layer.
+    let built = build(&image, &BTreeMap::new(), None).image;
+    let types: Vec<String> =
+        built.parsed_manifest().unwrap().layers.into_iter().map(|layer| layer.media_type).collect();
+    assert_eq!(built.media_type, OCI_MANIFEST);
+    assert_eq!(types[0], oci::manifest::OCI_LAYER_ZSTD);
+    assert!(types[1..].iter().all(|kind| kind == OCI_LAYER_GZIP), "{types:?}");
+}
+
+#[test]
 fn the_interpreter_is_the_bases_own() {
     let both = base(Family::Oci, &["opt/bin/node", "bin/python3", "srv/node-x"], &["PATH=/opt/bin:/bin"]);
     assert_eq!(
