@@ -166,7 +166,7 @@ impl Auth {
 
     /// The older way: name and password, or nobody, for a token.
     async fn ask(&self, http: &Transport, url: &Url) -> Result<Token, ClientError> {
-        let mut request = http.to(url).get(url.clone());
+        let mut request = http.to(url)?.get(url.clone());
         if let Some(Secret(header)) = self.credentials.basic() {
             request = request.header(reqwest::header::AUTHORIZATION, sensitive(&header, url)?);
         }
@@ -191,7 +191,7 @@ impl Auth {
             .append_pair("refresh_token", identity);
         let body = form.query().unwrap_or_default().to_owned();
         let request = http
-            .to(&service.realm)
+            .to(&service.realm)?
             .post(service.realm.clone())
             .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);

@@ -236,7 +236,7 @@ impl<'a> Exchange<'a> {
         let mut open = body.open();
         let content = std::mem::replace(&mut open.body, reqwest::Body::from(""));
         let mut request =
-            self.client.http.to(url).request(method.clone(), url.clone()).headers(headers.clone());
+            self.client.http.to(url)?.request(method.clone(), url.clone()).headers(headers.clone());
         if !matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
             request = request.header(CONTENT_LENGTH, open.length).body(content);
         }

@@ -1,6 +1,7 @@
 //! The HTTP clients: through the environment's proxies, and past them for what is on this machine.
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -13,6 +14,18 @@ const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 /// Connections to registries and token services.
 #[derive(Debug)]
 pub(super) struct Transport {
+    /// For plain HTTP without a proxy: it knows no certificates.
+    plain: reqwest::Client,
+    /// For all else. Reading the system's certificates takes longer than a small push, so it waits until somebody
+    /// wants TLS.
+    secure: OnceLock<Result<Secure, String>>,
+    /// Certificates of authorities that are believed beside the system's.
+    authorities: Vec<reqwest::Certificate>,
+    proxied: bool,
+}
+
+#[derive(Debug)]
+struct Secure {
     /// As `$HTTPS_PROXY`, `$HTTP_PROXY`, `$ALL_PROXY` and `$NO_PROXY` say.
     usual: reqwest::Client,
     direct: reqwest::Client,
@@ -24,34 +37,47 @@ impl Transport {
             let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
             set(name) || set(&name.to_lowercase())
         };
-        let direct = client(options, reqwest::ClientBuilder::no_proxy)?;
-        // Reading the system's certificates takes longer than a small push: once is enough when nothing differs.
-        let usual =
-            if PROXIES.iter().any(named) { client(options, |builder| builder)? } else { direct.clone() };
-        Ok(Self { usual, direct })
+        let setup = |error: reqwest::Error| ClientError::Setup(error.to_string());
+        let mut authorities = Vec::new();
+        for pem in &options.authorities {
+            authorities.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?);
+        }
+        let plain = builder().no_proxy().tls_certs_only([]).build().map_err(setup)?;
+        Ok(Self { plain, secure: OnceLock::new(), authorities, proxied: PROXIES.iter().any(named) })
     }
 
     /// The client for a URL. No proxy can reach this machine's own addresses, so none is asked to.
-    pub(super) fn to(&self, url: &Url) -> &reqwest::Client {
-        if is_here(url) { &self.direct } else { &self.usual }
+    ///
+    /// # Errors
+    /// TLS cannot be set up.
+    pub(super) fn to(&self, url: &Url) -> Result<&reqwest::Client, ClientError> {
+        let here = is_here(url);
+        if url.scheme() == "http" && (here || !self.proxied) {
+            return Ok(&self.plain);
+        }
+        let secure = self.secure.get_or_init(|| self.secure().map_err(|error| error.to_string()));
+        let secure = secure.as_ref().map_err(|reason| ClientError::Setup(reason.clone()))?;
+        Ok(if here { &secure.direct } else { &secure.usual })
+    }
+
+    fn secure(&self) -> Result<Secure, reqwest::Error> {
+        let trusting = |builder: reqwest::ClientBuilder| match self.authorities.is_empty() {
+            true => builder,
+            false => builder.tls_certs_merge(self.authorities.clone()),
+        };
+        let direct = trusting(builder()).no_proxy().build()?;
+        // Once is enough when nothing differs.
+        let usual = if self.proxied { trusting(builder()).build()? } else { direct.clone() };
+        Ok(Secure { usual, direct })
     }
 }
 
-fn client(
-    options: &Options,
-    proxies: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
-) -> Result<reqwest::Client, ClientError> {
-    let mut builder = proxies(reqwest::Client::builder())
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
         .user_agent(concat!("zipship/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         // Redirects are followed by `exchange`, which knows what may be shown to whom.
-        .redirect(reqwest::redirect::Policy::none());
-    let setup = |error: reqwest::Error| ClientError::Setup(error.to_string());
-    for pem in &options.authorities {
-        let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?;
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(setup)
+        .redirect(reqwest::redirect::Policy::none())
 }
 
 fn is_here(url: &Url) -> bool {
