@@ -7,6 +7,7 @@ mod compare;
 mod deploy;
 mod machine;
 mod peer;
+mod registry;
 mod row;
 mod runtime;
 mod samples;
@@ -27,9 +28,11 @@ async fn main() -> anyhow::Result<()> {
     let begins = |name: &&str| name.starts_with(&prefix);
     let picked: Vec<&str> = BENCHMARKS.iter().copied().filter(begins).collect();
     let of_the_builder: Vec<&str> = build::ROWS.iter().copied().filter(begins).collect();
+    let of_the_registry: Vec<&str> = registry::ROWS.iter().copied().filter(begins).collect();
     let of_the_runtime: Vec<&str> = runtime::ROWS.iter().copied().filter(begins).collect();
-    if picked.is_empty() && of_the_builder.is_empty() && of_the_runtime.is_empty() {
-        let all = [BENCHMARKS, build::ROWS, runtime::ROWS].concat();
+    let chosen = [&picked, &of_the_builder, &of_the_registry, &of_the_runtime];
+    if chosen.iter().all(|names| names.is_empty()) {
+        let all = [BENCHMARKS, build::ROWS, registry::ROWS, runtime::ROWS].concat();
         bail!("no benchmark begins with {prefix:?}; there are: {}", all.join(", "));
     }
     let mut rows = Vec::new();
@@ -39,6 +42,11 @@ async fn main() -> anyhow::Result<()> {
     }
     if !of_the_builder.is_empty() {
         rows.extend(tokio::task::spawn_blocking(move || build::measure(&of_the_builder)).await??);
+    }
+    if !of_the_registry.is_empty() {
+        let handle = tokio::runtime::Handle::current();
+        let measure = move || registry::measure(&of_the_registry, &handle);
+        rows.extend(tokio::task::spawn_blocking(measure).await??);
     }
     if !of_the_runtime.is_empty() {
         rows.extend(tokio::task::spawn_blocking(move || runtime::measure(&of_the_runtime)).await??);

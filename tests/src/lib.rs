@@ -4,6 +4,7 @@
 //! A server that is stopped asserts that nothing is left of it: no process, no mount, no cgroup.
 
 mod api;
+mod docker_registry;
 mod example;
 mod function;
 mod leftovers;
@@ -13,6 +14,7 @@ mod shim;
 mod zip;
 
 pub use api::{Answer, Api};
+pub use docker_registry::DockerRegistry;
 pub use example::{Call, Example};
 pub use function::{Function, Spec};
 pub use place::Place;

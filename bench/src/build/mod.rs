@@ -12,7 +12,6 @@ mod memory;
 mod peers;
 mod pipeline;
 mod push;
-mod registry;
 mod relay;
 mod sets;
 mod traffic;

@@ -8,9 +8,9 @@ use builder::{
     base::{self, Base},
 };
 use tempfile::TempDir;
-use zipship_tests::Place;
+use zipship_tests::{DockerRegistry, Place};
 
-use super::{registry::DockerRegistry, sets::run};
+use super::sets::run;
 
 /// The bases that the sets need.
 pub(super) const BASES: [&str; 3] = ["node10", "python311", "golang"];

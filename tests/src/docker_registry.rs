@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
-use zipship_tests::Place;
+
+use crate::{Place, free_port};
 
 const START_DEADLINE: Duration = Duration::from_secs(20);
 const POLL_EVERY: Duration = Duration::from_millis(5);
@@ -18,10 +19,11 @@ const POLL_EVERY: Duration = Duration::from_millis(5);
 const LOG_QUIET: Duration = Duration::from_millis(50);
 
 /// Killed when dropped, and its store with it.
-pub(crate) struct DockerRegistry {
+#[derive(Debug)]
+pub struct DockerRegistry {
     child: Child,
-    /// `127.0.0.1:port`
-    pub(crate) address: String,
+    /// `127.0.0.1:port`.
+    pub address: String,
     log: PathBuf,
     _folder: TempDir,
 }
@@ -31,11 +33,11 @@ impl DockerRegistry {
     ///
     /// # Errors
     /// When it is not installed, or ends at once.
-    pub(crate) fn start() -> anyhow::Result<Self> {
+    pub fn start() -> anyhow::Result<Self> {
         let program =
             Place::find()?.existing("ZIPSHIP_CLIENTS")?.join("docker-registry/usr/bin/docker-registry");
         let folder = tempfile::Builder::new().prefix("zipship-docker-registry-").tempdir()?;
-        let address = format!("127.0.0.1:{}", zipship_tests::free_port()?);
+        let address = format!("127.0.0.1:{}", free_port()?);
         let (configuration, log) = (folder.path().join("config.yml"), folder.path().join("log"));
         let store = folder.path().join("store");
         fs::write(
@@ -67,8 +69,11 @@ impl DockerRegistry {
         Ok(())
     }
 
-    /// How many requests it has answered so far, and every one that was sent.
-    pub(super) fn requests(&self) -> anyhow::Result<usize> {
+    /// How many requests it has answered so far, when nobody sends more.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub fn requests(&self) -> anyhow::Result<usize> {
         let mut before = None;
         loop {
             let log = fs::read_to_string(&self.log)?;

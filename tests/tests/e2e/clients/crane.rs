@@ -1,0 +1,46 @@
+//! crane validates every byte, and exports the tree.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use super::{function::Function, output, tree, world::World};
+
+fn crane(world: &World, arguments: &[&str]) -> Command {
+    let mut crane = Command::new(world.client("crane/crane"));
+    crane.arg("--insecure").args(arguments).env("DOCKER_CONFIG", world.login_file().parent().unwrap());
+    crane
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crane_finds_nothing_wrong_and_exports_the_archives_tree() -> anyhow::Result<()> {
+    let world = World::new().await?;
+    for function in [Function::node(), Function::python(), Function::golang()] {
+        let pushed = world.push(&function, &[]);
+        for (registry, reference) in [("ours", &pushed.ours), ("theirs", &pushed.theirs)] {
+            let digest = String::from_utf8(output(&mut crane(&world, &["digest", reference])))?;
+            assert_eq!(digest.trim(), pushed.digest);
+            let said = String::from_utf8(output(&mut crane(&world, &["validate", "--remote", reference])))?;
+            assert!(said.starts_with("PASS"), "{said}");
+            // Of a Go function the image has the program, not the sources.
+            if function.runtime == "golang" {
+                continue;
+            }
+            let root = world.path(&format!("{registry}-{}", function.name));
+            fs::create_dir(&root)?;
+            let mut export = crane(&world, &["export", reference, "-"]).stdout(Stdio::piped()).spawn()?;
+            let tar = export.stdout.take().unwrap();
+            output(
+                Command::new("tar")
+                    .args(["-x", "-p", "-f", "-", "-C"])
+                    .arg(&root)
+                    .arg("home/app/function")
+                    .stdin(tar),
+            );
+            export.wait()?;
+            tree::assert_is_of(&root, &function.archive);
+        }
+    }
+    world.end()
+}
