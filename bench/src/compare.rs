@@ -18,8 +18,8 @@ pub(crate) struct Candidate<'a, const N: usize> {
 
 /// What one candidate's rounds came to, by measure.
 pub(crate) struct Measured<const N: usize> {
-    name: &'static str,
-    medians: Result<[f64; N], String>,
+    pub(crate) name: &'static str,
+    pub(crate) medians: Result<[f64; N], String>,
 }
 
 /// Asks each candidate once for warmth, then each of them `rounds` times in turn.
@@ -71,7 +71,7 @@ pub(crate) fn rows<const N: usize>(
 }
 
 /// Of an even number the upper of the two in the middle; 0 of none.
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
@@ -100,6 +100,12 @@ mod tests {
         let found: Vec<_> = rows.iter().map(|row| (row.value, row.ratio, row.reason.as_deref())).collect();
         let expected = [(2.0, Some(2.5), None), (2.0, None, Some("gone")), (2.0, None, Some("not there"))];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn the_median_of_some_and_of_none() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+        assert_eq!(median(std::iter::empty()), 0.0);
     }
 
     #[test]
