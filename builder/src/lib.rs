@@ -5,6 +5,7 @@
 
 mod architecture;
 mod archive_file;
+pub mod attest;
 pub mod base;
 mod describe;
 mod error;

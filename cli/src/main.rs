@@ -24,7 +24,7 @@ enum Command {
     /// Sends one request to a function, from a directory on this machine.
     Invoke(commands::invoke::Invoke),
     /// Builds a function's image from its zip or directory, and pushes it.
-    Build(commands::build::Build),
+    Build(Box<commands::build::Build>),
     /// Pushes an OCI image layout to a registry.
     Push(commands::push::Push),
     /// Shows an image of a registry or a layout.

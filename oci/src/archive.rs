@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 
 use serde::Serialize;
 
+use crate::artifact::{Attachment, EMPTY};
 use crate::digest::Digest;
 use crate::image::{Image, ImageIndex};
 use crate::layer::Layer;
@@ -48,13 +49,34 @@ pub fn write(to: impl Write, image: &Image, format: Format, name: Option<&str>) 
 /// # Errors
 /// Those of [`write`].
 pub fn write_all(to: impl Write, all: &ImageIndex, name: Option<&str>) -> io::Result<()> {
+    write_attached(to, (&all.bytes, &all.media_type), &all.images, name, &[])
+}
+
+/// Writes an image or an index with its images, and documents that are attached to them, in the form of
+/// [`Format::Oci`]. `top` is the image's or the index's bytes and media type.
+///
+/// # Errors
+/// Those of [`write`].
+pub fn write_attached(
+    to: impl Write,
+    top: (&[u8], &str),
+    images: &[Image],
+    name: Option<&str>,
+    attachments: &[Attachment],
+) -> io::Result<()> {
     let mut tar = tar::Builder::new(to);
-    file(&mut tar, "index.json", &layout::index(&all.bytes, &all.media_type, name)?)?;
+    file(&mut tar, "index.json", &layout::index_with(top.0, top.1, name, attachments)?)?;
     file(&mut tar, "oci-layout", layout::MARKER)?;
-    for (digest, bytes) in layout::documents(all) {
+    let mut documents = layout::documents(images);
+    documents.insert(Digest::of(top.0), top.0);
+    for attachment in attachments {
+        let bytes = [EMPTY, &attachment.content, &attachment.manifest];
+        documents.extend(bytes.map(|bytes| (Digest::of(bytes), bytes)));
+    }
+    for (digest, bytes) in documents {
         file(&mut tar, &blob(&digest), bytes)?;
     }
-    layers(&mut tar, &all.images, blob)?;
+    layers(&mut tar, images, blob)?;
     tar.into_inner()?.flush()
 }
 

@@ -171,7 +171,7 @@ impl fmt::Debug for ImageLayer {
     }
 }
 
-fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("maps here have text keys and no serializer of ours fails")
 }
 

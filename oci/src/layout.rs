@@ -7,6 +7,7 @@
 //! ```
 //! `index.json` is written last, so a directory that has one is complete.
 
+mod attached;
 mod several;
 
 use std::collections::BTreeMap;
@@ -16,12 +17,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::artifact::{Attachment, artifact_type};
 use crate::config::ImageConfig;
 use crate::digest::{Digest, Hasher};
 use crate::image::{Image, ImageLayer};
 use crate::layer::{FileLayer, Layer};
 use crate::manifest::{DOCKER_MANIFEST, Descriptor, Index, Manifest, OCI_INDEX, OCI_MANIFEST};
 
+pub(crate) use attached::list;
+pub use attached::{attach, attachments};
 pub(crate) use several::documents;
 pub use several::{Stored, open, write_all};
 
@@ -69,10 +73,13 @@ pub enum LayoutError {
 pub fn read(dir: &Path) -> Result<Image, LayoutError> {
     let index_path = dir.join("index.json");
     let index: Index = parse(&index_path, &read_file(&index_path)?)?;
-    let [descriptor] = index.manifests.as_slice() else {
+    // What is attached to the image is not another one.
+    let images: Vec<&Descriptor> =
+        index.manifests.iter().filter(|found| artifact_type(found).is_none()).collect();
+    let [descriptor] = images.as_slice() else {
         return Err(LayoutError::Unsupported {
             path: index_path,
-            reason: format!("expected one image, found {}", index.manifests.len()),
+            reason: format!("expected one image, found {}", images.len()),
         });
     };
     if ![OCI_MANIFEST, DOCKER_MANIFEST].contains(&descriptor.media_type.as_str()) {
@@ -123,6 +130,8 @@ pub(crate) fn write_index(dir: &Path, manifest: &[u8], media_type: &str) -> Resu
 
 /// The file that makes a directory a layout.
 pub(crate) const MARKER: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// What an image without a name is called where it needs one.
+pub const UNNAMED: &str = "latest";
 /// The annotation by which a layout calls an image.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
@@ -132,12 +141,24 @@ pub(crate) fn index(
     media_type: &str,
     name: Option<&str>,
 ) -> Result<Vec<u8>, serde_json::Error> {
+    index_with(manifest, media_type, name, &[])
+}
+
+/// The same with what is attached to the image.
+pub(crate) fn index_with(
+    manifest: &[u8],
+    media_type: &str,
+    name: Option<&str>,
+    attachments: &[Attachment],
+) -> Result<Vec<u8>, serde_json::Error> {
     let mut descriptor = Descriptor::new(media_type, Digest::of(manifest), manifest.len() as u64);
     descriptor.annotations.extend(name.map(|name| (REF_NAME.to_owned(), name.to_owned())));
+    let mut manifests = vec![descriptor];
+    list(&mut manifests, attachments, name.unwrap_or(UNNAMED));
     serde_json::to_vec(&Index {
         schema_version: 2,
         media_type: Some(OCI_INDEX.to_owned()),
-        manifests: vec![descriptor],
+        manifests,
         annotations: BTreeMap::new(),
         other: BTreeMap::new(),
     })

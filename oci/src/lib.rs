@@ -7,11 +7,13 @@
 //! * [`manifest`], [`config`]: the JSON documents of the OCI image specification.
 //! * [`Layer`], [`Image`]: an image as a value; [`layout`] reads and writes it as a directory, [`archive`] writes it as
 //!   one file.
+//! * [`artifact`]: documents about an image, attached to it.
 //! * [`client`]: push, pull and tag against a registry.
 //! * [`source`]: an image to build on, whose layers stay where they are until they are read.
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod artifact;
 pub mod client;
 pub mod config;
 pub mod digest;

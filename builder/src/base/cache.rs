@@ -11,6 +11,7 @@ use contract::runtime::Runtime;
 use oci::Image;
 use oci::digest::Hasher;
 
+use super::lock::BESIDE_LAYOUT;
 use super::program::Program;
 use super::{BUILD_IMAGES, Base, BaseError, Lock, Recipe};
 use crate::Architecture;
@@ -33,6 +34,8 @@ pub(crate) struct Place {
     architecture: Architecture,
     /// Hexadecimal; the name of the layout's folder.
     pub(crate) key: String,
+    /// The lock's text: lists of an image's contents are made from it.
+    lock: String,
 }
 
 impl Place {
@@ -53,7 +56,8 @@ impl Place {
             part(bytes);
         }
         let key = hasher.finish().hex()[..32].to_owned();
-        Self { folder: images.join(&recipe.runtime), architecture: recipe.architecture, key }
+        let (folder, lock) = (images.join(&recipe.runtime), lock.text.clone());
+        Self { folder, architecture: recipe.architecture, key, lock }
     }
 
     /// The base, when it was built before; it becomes the current one. A damaged one is removed.
@@ -64,6 +68,9 @@ impl Place {
         }
         match Base::open(&layout) {
             Ok(base) => {
+                if !layout.join(BESIDE_LAYOUT).exists() {
+                    self.keep_lock(&layout)?;
+                }
                 self.point()?;
                 Ok(Some(base))
             }
@@ -85,6 +92,7 @@ impl Place {
             .map_err(BaseError::io(&self.folder))?;
         oci::layout::write(unfinished.path(), image)
             .map_err(|e| BaseError::Layout { path: unfinished.path().to_owned(), reason: e.to_string() })?;
+        self.keep_lock(unfinished.path())?;
         let layout = self.folder.join(&self.key);
         match fs::rename(unfinished.path(), &layout) {
             // Another build was faster; its bytes are the same.
@@ -93,6 +101,11 @@ impl Place {
         }
         self.point()?;
         Base::open(&layout)
+    }
+
+    fn keep_lock(&self, layout: &Path) -> Result<(), BaseError> {
+        let path = layout.join(BESIDE_LAYOUT);
+        fs::write(&path, &self.lock).map_err(BaseError::io(&path))
     }
 
     fn point(&self) -> Result<(), BaseError> {

@@ -132,6 +132,15 @@ impl Lock {
     }
 }
 
+/// Where a finished base keeps its lock, beside the layout's own files.
+pub(super) const BESIDE_LAYOUT: &str = "lock.toml";
+
+/// The archives of a finished base.
+pub(super) fn of_layout(layout: &Path) -> Option<Vec<Locked>> {
+    let text = fs::read_to_string(layout.join(BESIDE_LAYOUT)).ok()?;
+    toml::from_str::<Lock>(&text).ok().map(|lock| lock.packages)
+}
+
 impl Locked {
     fn is_plausible(&self) -> bool {
         let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');

@@ -73,6 +73,12 @@ impl Base {
         Ok(Self { runtime, architecture, digest: image.digest(), image, layout: layout.to_owned() })
     }
 
+    /// The archives that its recipe unpacked. None: the base was put together elsewhere, or by an older builder.
+    #[must_use]
+    pub fn packages(&self) -> Option<Vec<Locked>> {
+        lock::of_layout(&self.layout)
+    }
+
     /// The repository of the embedded registry that holds this base's layers.
     #[must_use]
     pub fn repository(&self) -> String {

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use oci::artifact::artifact_type;
+use oci::client::Client;
 use oci::config::ImageConfig;
 use oci::layout::Stored;
-use oci::manifest::{DOCKER_INDEX, Index, Manifest, OCI_INDEX};
+use oci::manifest::{DOCKER_INDEX, Descriptor, Index, Manifest, OCI_INDEX};
 use oci::{Digest, Reference};
 use serde_json::{Value, json};
 
@@ -41,6 +43,7 @@ struct Several {
     digest: Digest,
     media_type: String,
     index: Index,
+    attached: Vec<Descriptor>,
 }
 
 /// The documents of an image.
@@ -49,6 +52,8 @@ struct Documents {
     media_type: String,
     manifest: Manifest,
     config: ImageConfig,
+    /// Documents about it.
+    attached: Vec<Descriptor>,
 }
 
 /// Runs the sub-command.
@@ -77,11 +82,14 @@ pub(crate) fn run(arguments: &Inspect) -> anyhow::Result<ExitCode> {
 
 fn of_layout(directory: &Path) -> anyhow::Result<Seen> {
     let about = || format!("reading the layout {}", directory.display());
+    let attached = oci::layout::attachments(directory).with_context(about)?;
+    let attached: Vec<_> = attached.into_iter().map(|attachment| attachment.descriptor).collect();
     let image = match oci::layout::open(directory).with_context(about)? {
         Stored::Image(image) => image,
         Stored::Index(all) => {
             let index = serde_json::from_slice(&all.bytes).with_context(about)?;
-            return Ok(Seen::Several(Several { digest: all.digest(), media_type: all.media_type, index }));
+            let (digest, media_type) = (all.digest(), all.media_type);
+            return Ok(Seen::Several(Several { digest, media_type, index, attached }));
         }
     };
     Ok(Seen::Image(Box::new(Documents {
@@ -89,6 +97,7 @@ fn of_layout(directory: &Path) -> anyhow::Result<Seen> {
         media_type: image.media_type.clone(),
         manifest: image.parsed_manifest().with_context(about)?,
         config: image.parsed_config().with_context(about)?,
+        attached,
     })))
 }
 
@@ -97,15 +106,47 @@ fn of_registry(reference: &Reference, access: &Access) -> anyhow::Result<Seen> {
     wait(async {
         let (bytes, media_type, digest) = client.manifest(reference).await?;
         if [OCI_INDEX, DOCKER_INDEX].contains(&media_type.as_str()) {
-            let index = serde_json::from_slice(&bytes).context("the index")?;
-            return Ok(Seen::Several(Several { digest, media_type, index }));
+            let index: Index = serde_json::from_slice(&bytes).context("the index")?;
+            let mut attached = attached_to(&client, reference, &digest).await;
+            for one in &index.manifests {
+                attached.extend(attached_to(&client, reference, &one.digest).await);
+            }
+            return Ok(Seen::Several(Several { digest, media_type, index, attached }));
         }
         let manifest: Manifest = serde_json::from_slice(&bytes).context("the manifest")?;
         let mut config = Vec::new();
         client.blob(reference, &manifest.config.digest, &mut config).await?;
         let config = serde_json::from_slice(&config).context("the configuration")?;
-        Ok(Seen::Image(Box::new(Documents { digest, media_type, manifest, config })))
+        let attached = attached_to(&client, reference, &digest).await;
+        Ok(Seen::Image(Box::new(Documents { digest, media_type, manifest, config, attached })))
     })?
+}
+
+/// Documents about an image. A registry that does not list them has none to show.
+async fn attached_to(client: &Client, reference: &Reference, digest: &Digest) -> Vec<Descriptor> {
+    client.referrers(reference, digest).await.unwrap_or_else(|error| {
+        tracing::debug!(%digest, %error, "no list of what is attached");
+        Vec::new()
+    })
+}
+
+fn tell_attached(attached: &[Descriptor]) {
+    for one in attached {
+        let kind = artifact_type(one).unwrap_or(&one.media_type);
+        println!("attached    {} {kind}", one.digest);
+    }
+}
+
+fn attached_described(attached: &[Descriptor]) -> Value {
+    let one = |one: &Descriptor| {
+        json!({
+            "digest": one.digest,
+            "bytes": one.size,
+            "artifact_type": artifact_type(one),
+            "annotations": one.annotations,
+        })
+    };
+    attached.iter().map(one).collect()
 }
 
 impl Several {
@@ -114,6 +155,7 @@ impl Several {
             "digest": self.digest,
             "media_type": self.media_type,
             "images": self.index.manifests,
+            "attached": attached_described(&self.attached),
             "annotations": self.index.annotations,
         })
     }
@@ -125,6 +167,7 @@ impl Several {
             let platform = platform.map_or_else(|| "-".into(), |at| format!("{}/{}", at.os, at.architecture));
             println!("image       {} {platform}", one.digest);
         }
+        tell_attached(&self.attached);
     }
 }
 
@@ -140,6 +183,7 @@ fn described(documents: &Documents) -> Value {
         "annotations": documents.manifest.annotations,
         "labels": documents.config.config.labels,
         "config": documents.config,
+        "attached": attached_described(&documents.attached),
     })
 }
 
@@ -165,4 +209,5 @@ fn tell(documents: &Documents) {
     };
     line("entrypoint", &config.config.entrypoint);
     line("command", &config.config.cmd);
+    tell_attached(&documents.attached);
 }

@@ -10,3 +10,4 @@ pub(crate) mod push;
 pub(crate) mod registry;
 pub(crate) mod serve;
 pub(crate) mod server;
+pub(crate) mod transfer;

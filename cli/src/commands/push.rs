@@ -39,9 +39,11 @@ pub(crate) fn run(arguments: &Push) -> anyhow::Result<ExitCode> {
         Stored::Image(image) => Goods::Image(image),
         Stored::Index(index) => Goods::Index(index),
     };
+    let attached = oci::layout::attachments(&arguments.layout)
+        .with_context(|| format!("reading the layout {}", arguments.layout.display()))?;
     let mut pushed = Vec::new();
     for reference in &arguments.references {
-        match registry::push(&goods, reference, &arguments.access, arguments.json) {
+        match registry::push((&goods, &attached), reference, &arguments.access, arguments.json) {
             Ok(one) => pushed.push(one),
             Err(error) => {
                 eprintln!("error: pushing {reference}: {error:#}");

@@ -1,17 +1,17 @@
 //! Talking to registries from the command line: who we are there, how they are reached, and what a push shows.
 
-use std::io::{self, IsTerminal as _, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
-use oci::client::{Client, Credentials, Keychain, Options};
-use oci::{Digest, Image, ImageLayer, Layer, Reference};
+use oci::Reference;
+use oci::artifact::{Attachment, artifact_type};
+use oci::client::{Attached, Client, ClientError, Credentials, Keychain, Listed, Options, Progress, Push};
 use serde_json::{Value, json};
 
 use super::build::product::Goods;
+use super::transfer;
 
 /// The registry failed or refused.
 pub(crate) const EXIT_REGISTRY: u8 = 3;
@@ -70,28 +70,32 @@ pub(crate) fn wait<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     Ok(runtime.block_on(work))
 }
 
-/// Pushes an image or an index of some, and says so: a bar on a terminal, a line elsewhere, the value alone when `quiet`.
+/// Pushes an image or an index of some with the documents about it, and says so, unless `quiet`.
 pub(crate) fn push(
-    goods: &Goods,
+    (goods, attached): (&Goods, &[Attachment]),
     reference: &Reference,
     access: &Access,
     quiet: bool,
 ) -> anyhow::Result<Value> {
     let client = access.client(reference)?;
-    let bar = bar(goods.images(), quiet);
-    let mut goods = goods.clone();
-    for layer in goods.images_mut().iter_mut().flat_map(|image| &mut image.layers) {
-        *layer = counted(layer, &bar);
-    }
+    let shown = transfer::show(goods.images(), quiet);
+    let progress = shown.clone().map(|shown| shown as Arc<dyn Progress>);
     let started = std::time::Instant::now();
     // The tag's present image probably shares layers with the new one.
-    let previous = reference.tag.as_deref();
-    let pushed = match &goods {
-        Goods::Image(image) => wait(client.push_over(image, reference, previous))?,
-        Goods::Index(index) => wait(client.push_index(index, reference, previous))?,
-    };
-    bar.finish_and_clear();
-    let pushed = pushed?;
+    let how = Push { previous: reference.tag.as_deref(), progress };
+    let pushed = wait(async {
+        let pushed = match &goods {
+            Goods::Image(image) => client.push_with(image, reference, &how).await?,
+            Goods::Index(index) => client.push_index_with(index, reference, &how).await?,
+        };
+        let mut listed = Vec::new();
+        for document in attached {
+            listed.push(client.attach(document, reference).await?);
+        }
+        Ok::<_, ClientError>((pushed, listed))
+    })?;
+    shown.iter().for_each(|shown| shown.finish());
+    let (pushed, listed) = pushed?;
     let ms = started.elapsed().as_secs_f64() * 1000.0;
     if !quiet {
         println!(
@@ -101,8 +105,20 @@ pub(crate) fn push(
             pushed.mounted,
             pushed.requests
         );
+        for (document, listed) in attached.iter().zip(&listed) {
+            println!("attached {} {}{}", kind(document), listed.digest, by(listed.listed));
+        }
         println!("{}", reference.with_digest(pushed.digest.clone()));
     }
+    let document = |(document, listed): (&Attachment, &Attached)| {
+        json!({
+            "artifact_type": kind(document),
+            "digest": listed.digest,
+            "subject": document.subject,
+            "listed_by_registry": listed.listed == Listed::ByRegistry,
+            "requests": listed.requests,
+        })
+    };
     Ok(json!({
         "reference": reference.to_string(),
         "digest": pushed.digest,
@@ -110,50 +126,18 @@ pub(crate) fn push(
         "uploaded_bytes": pushed.uploaded_bytes,
         "mounted": pushed.mounted,
         "present": pushed.present,
+        "attached": attached.iter().zip(&listed).map(document).collect::<Vec<_>>(),
         "ms": (ms * 10.0).round() / 10.0,
     }))
 }
 
-fn bar(images: &[Image], quiet: bool) -> ProgressBar {
-    if quiet || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar =
-        ProgressBar::new(images.iter().flat_map(|image| &image.layers).map(|layer| layer.layer.size()).sum());
-    let style = ProgressStyle::with_template("pushing [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
+fn kind(document: &Attachment) -> &str {
+    artifact_type(&document.descriptor).unwrap_or("document")
 }
 
-/// A layer whose reading moves the bar.
-struct Counted {
-    inner: Arc<dyn Layer>,
-    bar: ProgressBar,
-}
-
-fn counted(layer: &ImageLayer, bar: &ProgressBar) -> ImageLayer {
-    let counted = Counted { inner: layer.layer.clone(), bar: bar.clone() };
-    ImageLayer { layer: Arc::new(counted), mount_from: layer.mount_from.clone() }
-}
-
-impl Layer for Counted {
-    fn digest(&self) -> &Digest {
-        self.inner.digest()
-    }
-
-    fn diff_id(&self) -> &Digest {
-        self.inner.diff_id()
-    }
-
-    fn size(&self) -> u64 {
-        self.inner.size()
-    }
-
-    fn media_type(&self) -> &str {
-        self.inner.media_type()
-    }
-
-    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
-        Ok(Box::new(self.bar.wrap_read(self.inner.open()?)))
+fn by(listed: Listed) -> &'static str {
+    match listed {
+        Listed::ByRegistry => "",
+        Listed::ByTag => " (listed under a tag: the registry does not list what is attached)",
     }
 }

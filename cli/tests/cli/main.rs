@@ -1,5 +1,6 @@
 //! The command line as users have it: the real binary, the real shim, real node, python and go.
 
+mod attest;
 mod base;
 mod build;
 mod dev;

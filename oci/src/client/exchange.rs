@@ -140,6 +140,12 @@ impl<'a> Exchange<'a> {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// Waits as before another attempt.
+    pub(super) async fn pause(&self, attempt: u32) {
+        let retry = super::Retry { attempts: u32::MAX, ..self.client.options.retry };
+        tokio::time::sleep(retry.delay(attempt, None).unwrap_or_default()).await;
+    }
+
     /// Sends until there is an answer that will not go away by itself, or patience ends.
     pub(super) async fn send(&self, request: &Outgoing) -> Result<Response, ClientError> {
         let mut attempt = 1;

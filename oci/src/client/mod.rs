@@ -8,6 +8,7 @@
 //! The client keeps tokens and connections: make one and keep it. Its credentials are for every registry it
 //! is used with, so use one client a registry when they differ.
 
+mod attach;
 mod auth;
 mod body;
 mod challenge;
@@ -26,6 +27,7 @@ mod session;
 mod transport;
 mod upload;
 
+pub use attach::{Attached, Listed};
 use auth::Auth;
 pub use credentials::Credentials;
 pub use error::ClientError;

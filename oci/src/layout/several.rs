@@ -85,10 +85,10 @@ fn image(dir: &Path, found: &Descriptor) -> Result<Image, LayoutError> {
     Ok(Image { config, manifest: bytes, media_type: found.media_type.clone(), layers })
 }
 
-/// The documents of an index and of its images, each once, in a fixed order.
-pub(crate) fn documents(all: &ImageIndex) -> BTreeMap<Digest, &[u8]> {
-    let images = all.images.iter().flat_map(|image| [image.manifest.as_slice(), image.config.as_slice()]);
-    images.chain([all.bytes.as_slice()]).map(|bytes| (Digest::of(bytes), bytes)).collect()
+/// The documents of images, each once, in a fixed order.
+pub(crate) fn documents(images: &[Image]) -> BTreeMap<Digest, &[u8]> {
+    let documents = images.iter().flat_map(|image| [image.manifest.as_slice(), image.config.as_slice()]);
+    documents.map(|bytes| (Digest::of(bytes), bytes)).collect()
 }
 
 #[cfg(test)]

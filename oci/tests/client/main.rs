@@ -2,6 +2,7 @@
 // A failed unwrap is a failed test, in what the tests share too.
 #![allow(clippy::unwrap_used)]
 
+mod attached;
 mod auth;
 mod environment;
 mod faults;

@@ -1,5 +1,6 @@
 //! `zipship build`: an archive or a directory becomes an image, in a registry or in a file. No daemon, no root.
 
+mod attest;
 mod base;
 mod layers;
 pub(crate) mod limits;
@@ -15,12 +16,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use builder::attest::{Facts, Observed};
 use builder::golang::LocalCompile;
 use builder::layer::LayerOptions;
 use builder::zip::ArchiveLimits;
 use builder::{BuildRequest, Built};
 use clap::Args;
 use contract::runtime::Runtime;
+use oci::artifact::Attachment;
 use serde_json::{Value, json};
 
 use self::base::{Ground, Wanted};
@@ -76,6 +79,8 @@ pub(crate) struct Build {
     #[arg(long, value_name = "REPOSITORY")]
     mount_from: Option<String>,
     #[command(flatten)]
+    attest: attest::AttestOptions,
+    #[command(flatten)]
     limits: limits::Limits,
     #[command(flatten)]
     layers: layers::Layers,
@@ -118,7 +123,7 @@ pub(crate) fn run(arguments: &Build) -> anyhow::Result<ExitCode> {
     }
     let goods = product.goods();
     for output in &arguments.outputs {
-        output.write(&goods, arguments.tags.first())?;
+        output.write(&goods, arguments.tags.first(), &product.attached)?;
         if !arguments.json {
             println!("wrote {output}");
         }
@@ -126,7 +131,7 @@ pub(crate) fn run(arguments: &Build) -> anyhow::Result<ExitCode> {
     let mut pushed = Vec::new();
     for reference in &arguments.tags {
         let linked = goods.linked(reference, arguments.base.registry(), arguments.mount_from.as_deref());
-        match registry::push(&linked, reference, &arguments.access, arguments.json) {
+        match registry::push((&linked, &product.attached), reference, &arguments.access, arguments.json) {
             Ok(one) => pushed.push(one),
             Err(error) => {
                 eprintln!("error: pushing {reference}: {error:#}");
@@ -162,8 +167,13 @@ fn build(arguments: &Build) -> anyhow::Result<Product> {
         access: &arguments.access,
         target: arguments.tags.first(),
     })?;
-    let built = grounds.iter().map(|ground| build_on(ground, (&archive, limits), layers, arguments));
-    Product::of(built.collect::<anyhow::Result<_>>()?)
+    let (mut all, mut attached) = (Vec::new(), Vec::new());
+    for ground in &grounds {
+        let (built, documents) = build_on(ground, (&archive, limits), layers, arguments)?;
+        all.push(built);
+        attached.extend(documents);
+    }
+    Product::of(all, attached)
 }
 
 fn build_on(
@@ -171,9 +181,9 @@ fn build_on(
     (archive, limits): (&[u8], ArchiveLimits),
     layers: LayerOptions<'_>,
     arguments: &Build,
-) -> anyhow::Result<Built> {
+) -> anyhow::Result<(Built, Vec<Attachment>)> {
     let runtime = arguments.runtime;
-    let compile = compiler(arguments);
+    let compile = compiler(arguments).map(Observed::new);
     let precompile = arguments.precompile.of_this_machine();
     let handler =
         arguments.handler.clone().unwrap_or_else(|| runtime.language().default_handler().to_owned());
@@ -193,7 +203,26 @@ fn build_on(
     });
     let mut built = built.with_context(|| format!("building {}", arguments.source.display()))?;
     built.report.warnings.extend(ground.warnings.iter().cloned());
-    Ok(built)
+    if !arguments.attest.wanted() {
+        return Ok((built, Vec::new()));
+    }
+    let program = compile.and_then(|compile| compile.program());
+    let facts = Facts {
+        archive,
+        limits: &limits,
+        runtime,
+        handler: &handler,
+        base: &ground.base,
+        origin: ground.origin.as_ref(),
+        program: program.as_ref(),
+        precompiled: precompile.is_some(),
+        image: &built.image,
+        created: None,
+    };
+    let documents = arguments
+        .attest
+        .made(facts, arguments.base.may_be_several().then(|| ground.base.architecture.name()))?;
+    Ok((built, documents))
 }
 
 /// The caller's own code on the caller's own machine: compiled without a sandbox.
@@ -237,6 +266,10 @@ fn tell(product: &Product, build_ms: f64) {
     }
     if product.index.is_some() {
         println!("index {}", product.digest());
+    }
+    for document in &product.attached {
+        let kind = oci::artifact::artifact_type(&document.descriptor).unwrap_or("document");
+        println!("{kind}: {:.1} kB", document.content.len() as f64 / 1e3);
     }
 }
 

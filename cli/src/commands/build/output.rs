@@ -9,6 +9,7 @@ use std::str::FromStr;
 use anyhow::Context as _;
 use oci::Reference;
 use oci::archive::Format;
+use oci::artifact::Attachment;
 
 use super::product::Goods;
 
@@ -48,7 +49,13 @@ impl Output {
     }
 
     /// Writes what was built; an archive is there whole or not at all. `reference` is what the image is called.
-    pub(crate) fn write(&self, goods: &Goods, reference: Option<&Reference>) -> anyhow::Result<()> {
+    /// Documents about it are in an image layout beside it; Docker's form has no room for them.
+    pub(crate) fn write(
+        &self,
+        goods: &Goods,
+        reference: Option<&Reference>,
+        attached: &[Attachment],
+    ) -> anyhow::Result<()> {
         let about = || format!("writing {self}");
         match self {
             Self::Layout(directory) => {
@@ -57,7 +64,10 @@ impl Output {
                     Goods::Image(image) => oci::layout::write(directory, image),
                     Goods::Index(index) => oci::layout::write_all(directory, index),
                 }
-                .with_context(about)
+                .with_context(about)?;
+                let name = reference.and_then(|reference| reference.tag.as_deref());
+                oci::layout::attach(directory, attached, name.unwrap_or(oci::layout::UNNAMED))
+                    .with_context(about)
             }
             Self::Archive(format, path) => {
                 let name = match format {
@@ -68,6 +78,16 @@ impl Output {
                 let write = || -> std::io::Result<()> {
                     let file = BufWriter::new(File::create(&unfinished)?);
                     match goods {
+                        _ if *format == Format::Oci && !attached.is_empty() => {
+                            let images = goods.images();
+                            oci::archive::write_attached(
+                                file,
+                                goods.top(),
+                                images,
+                                name.as_deref(),
+                                attached,
+                            )?;
+                        }
                         Goods::Image(image) => oci::archive::write(file, image, *format, name.as_deref())?,
                         Goods::Index(index) => oci::archive::write_all(file, index, name.as_deref())?,
                     }

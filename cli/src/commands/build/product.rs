@@ -1,6 +1,7 @@
 //! What a build made: one image, or an index with one for each machine.
 
 use builder::Built;
+use oci::artifact::Attachment;
 use oci::{Digest, Image, ImageIndex, Reference};
 
 /// The images of one function.
@@ -9,6 +10,8 @@ pub(super) struct Product {
     pub(super) built: Vec<Built>,
     /// There when there is more than one.
     pub(super) index: Option<ImageIndex>,
+    /// Documents about the images.
+    pub(super) attached: Vec<Attachment>,
 }
 
 /// What is written or pushed under one name.
@@ -19,7 +22,7 @@ pub(crate) enum Goods {
 }
 
 impl Product {
-    pub(super) fn of(built: Vec<Built>) -> anyhow::Result<Self> {
+    pub(super) fn of(built: Vec<Built>, attached: Vec<Attachment>) -> anyhow::Result<Self> {
         let index = match built.as_slice() {
             [_] => None,
             several => {
@@ -27,7 +30,7 @@ impl Product {
                 Some(ImageIndex::assemble(images, std::collections::BTreeMap::new())?)
             }
         };
-        Ok(Self { built, index })
+        Ok(Self { built, index, attached })
     }
 
     /// What stands under the image's name.
@@ -51,6 +54,14 @@ impl Goods {
         match self {
             Self::Image(image) => std::slice::from_ref(image),
             Self::Index(index) => &index.images,
+        }
+    }
+
+    /// The document under the image's name, and its media type.
+    pub(crate) fn top(&self) -> (&[u8], &str) {
+        match self {
+            Self::Image(image) => (&image.manifest, &image.media_type),
+            Self::Index(index) => (&index.bytes, &index.media_type),
         }
     }
 
