@@ -1,5 +1,6 @@
 //! Link options of the static binary.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The first glibc whose static programs read packed relocations at their start.
@@ -15,6 +16,30 @@ fn main() {
         // 85 kB of the 3 MB that the shim may have.
         println!("cargo::rustc-link-arg-bin=zipship-shim=-Wl,-z,pack-relative-relocs");
     }
+    if is_static && is_known && linker_knows(FOLD) {
+        // 15 kB more.
+        println!("cargo::rustc-link-arg-bin=zipship-shim={FOLD}");
+    }
+}
+
+/// Functions that have the same code become one. Only code is folded, no table: what tells tasks apart stays apart.
+const FOLD: &str = "-Wl,--icf=all";
+
+/// LLD does, GNU's linker does not; which one is used depends on the toolchain.
+fn linker_knows(option: &str) -> bool {
+    let variable = |name: &str| std::env::var_os(name);
+    let (Some(rustc), Some(target), Some(out)) = (variable("RUSTC"), variable("TARGET"), variable("OUT_DIR"))
+    else {
+        return false;
+    };
+    let source = PathBuf::from(&out).join("empty.rs");
+    if std::fs::write(&source, "fn main() {}").is_err() {
+        return false;
+    }
+    let mut probe = Command::new(rustc);
+    probe.arg(&source).arg("--target").arg(target).arg("--out-dir").arg(out);
+    probe.args(["-C", "target-feature=+crt-static"]).arg("-C").arg(format!("link-arg={option}"));
+    probe.output().is_ok_and(|linked| linked.status.success())
 }
 
 /// The version that is linked: a cross compiler's is of the same release.
