@@ -1,8 +1,11 @@
 //! Who may do what. The registry knows no users: its embedder decides.
 
+use std::io;
+
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use futures_util::future::BoxFuture;
+use oci::Digest;
 
 use crate::Registry;
 use crate::error::Refusal;
@@ -37,6 +40,20 @@ pub trait Authorize: Send + Sync + 'static {
         repository: &'a str,
         action: Action,
     ) -> BoxFuture<'a, Result<(), Denied>>;
+
+    /// How many bytes the repositories whose names have the same first component may hold together; `None`: no limit.
+    fn quota(&self, _repository: &str) -> Option<u64> {
+        None
+    }
+
+    /// Why a manifest may not be deleted: what still runs it, for people. `None`: it may.
+    fn in_use<'a>(
+        &'a self,
+        _repository: &'a str,
+        _digest: &'a Digest,
+    ) -> BoxFuture<'a, io::Result<Option<String>>> {
+        Box::pin(async { Ok(None) })
+    }
 }
 
 impl Registry {

@@ -78,6 +78,18 @@ impl Refusal {
         )
     }
 
+    pub(crate) fn over_quota(namespace: &str, used: u64, bytes: u64, quota: u64) -> Self {
+        let message = format!(
+            "\"{namespace}\" holds {used} bytes; with {bytes} more it would be over its quota of {quota}; \
+             remove images that nobody needs (zipship registry clean), or ask for a larger quota"
+        );
+        Self::new(StatusCode::FORBIDDEN, "DENIED", message)
+    }
+
+    pub(crate) fn in_use(digest: &Digest, reason: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "DENIED", format!("manifest {digest} is in use: {reason}"))
+    }
+
     pub(crate) fn upload_unknown() -> Self {
         Self::new(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "this upload is not known here (any more)")
     }

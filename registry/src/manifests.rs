@@ -61,18 +61,21 @@ pub(crate) async fn put(
         ManifestTarget::Tag(tag) => Some((*tag).to_owned()),
         ManifestTarget::Digest(_) => None,
     };
-    let (store, repository) = (registry.store.clone(), name.to_owned());
+    let (of, store, repository) = (registry.clone(), registry.store.clone(), name.to_owned());
     let stored = blocking(move || {
         if let Some(missing) = missing(&store, &repository, &parts)? {
-            return Ok(Err(missing));
+            return Ok(Err(Refusal::manifest_blob_unknown(&missing)));
         }
-        if let Some(subject) = &parts.subject {
-            store.refer(&repository, subject, &digest)?;
-        }
-        store.put_manifest(&repository, tag.as_deref(), &bytes, &media_type, &digest)?;
-        Ok(Ok(digest))
+        let put = || {
+            if let Some(subject) = &parts.subject {
+                store.refer(&repository, subject, &digest)?;
+            }
+            store.put_manifest(&repository, tag.as_deref(), &bytes, &media_type, &digest)
+        };
+        let put = of.within_quota(&repository, &digest, bytes.len() as u64, put)?;
+        Ok(put.map(|()| digest))
     });
-    let digest = stored.await?.map_err(|missing| Refusal::manifest_blob_unknown(&missing))?;
+    let digest = stored.await??;
     let headers =
         [(LOCATION, format!("/v2/{name}/manifests/{digest}")), (CONTENT_DIGEST, digest.to_string())];
     let mut response = (StatusCode::CREATED, headers).into_response();
@@ -84,6 +87,11 @@ pub(crate) async fn put(
 
 /// `DELETE /v2/<name>/manifests/<tag or digest>`: a tag alone, or a manifest with its tags.
 pub(crate) async fn delete(registry: &Registry, name: &str, target: ManifestTarget<'_>) -> Answer {
+    if let ManifestTarget::Digest(digest) = &target
+        && let Some(reason) = registry.authorize.in_use(name, digest).await?
+    {
+        return Err(Refusal::in_use(digest, &reason));
+    }
     let (store, repository, text) = (registry.store.clone(), name.to_owned(), target.as_str().to_owned());
     let deleted = blocking(move || match Digest::parse(&text) {
         Ok(digest) => store.delete_manifest(&repository, &digest),

@@ -12,7 +12,7 @@ use oci::reference::{is_repository, is_tag};
 
 use crate::authorize::Action;
 use crate::error::Refusal;
-use crate::{Registry, blobs, manifests, referrers, tags, uploads};
+use crate::{Registry, blobs, catalog, clean, manifests, referrers, tags, uploads};
 
 /// The header by which registries state a digest.
 pub(crate) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -25,6 +25,7 @@ pub fn router(registry: Registry) -> Router {
     Router::new()
         .route("/v2", get(version))
         .route("/v2/", get(version))
+        .route("/v2/_catalog", get(catalog))
         .route("/v2/{*path}", any(dispatch))
         .with_state(registry)
 }
@@ -34,6 +35,12 @@ async fn version(State(registry): State<Registry>, request: Request<Body>) -> An
     registry.check(request.headers(), "", Action::Pull).await?;
     Ok(([("docker-distribution-api-version", "registry/2.0")], axum::Json(serde_json::json!({})))
         .into_response())
+}
+
+/// `GET /v2/_catalog`.
+async fn catalog(State(registry): State<Registry>, request: Request<Body>) -> Answer {
+    registry.check(request.headers(), "", Action::Pull).await?;
+    catalog::list(&registry, request.headers(), request.uri().query()).await
 }
 
 async fn dispatch(
@@ -66,6 +73,7 @@ async fn dispatch(
         (Target::Referrers(digest), "GET") => {
             referrers::list(&registry, name, digest, request.uri().query()).await
         }
+        (Target::Clean, "POST") => clean::clean(&registry, name).await,
         (target, method) => Err(not_allowed(&target, method)),
     }
 }
@@ -79,6 +87,7 @@ enum Target<'a> {
     Manifest(ManifestTarget<'a>),
     Tags,
     Referrers(Digest),
+    Clean,
 }
 
 /// By what a manifest is named.
@@ -116,6 +125,7 @@ fn parse(path: &str) -> Result<(&str, Target<'_>), Refusal> {
         ("manifests", target) => Target::Manifest(manifest_target(target)?),
         ("tags", "list") => Target::Tags,
         ("referrers", digest) => Target::Referrers(parse_digest(digest)?),
+        ("_zipship", "clean") => Target::Clean,
         _ => return Err(unknown()),
     };
     Ok((valid(name)?, target))
@@ -144,7 +154,7 @@ fn manifest_target(text: &str) -> Result<ManifestTarget<'_>, Refusal> {
 fn not_allowed(target: &Target<'_>, method: &str) -> Refusal {
     let allow = match target {
         Target::Blob(_) => "GET, HEAD, DELETE",
-        Target::Uploads => "POST",
+        Target::Uploads | Target::Clean => "POST",
         Target::Upload(_) => "GET, PATCH, PUT, DELETE",
         Target::Manifest(_) => "GET, HEAD, PUT, DELETE",
         Target::Tags | Target::Referrers(_) => "GET",
@@ -165,6 +175,7 @@ mod tests {
             assert_eq!((found_name, found), (name, target), "{path}");
         };
         is("a/b/tags/list", "a/b", Target::Tags);
+        is("a/b/_zipship/clean", "a/b", Target::Clean);
         is("a/manifests/manifests/latest", "a/manifests", Target::Manifest(ManifestTarget::Tag("latest")));
         is("tags/list/tags/list", "tags/list", Target::Tags);
         is("a/blobs/uploads/", "a", Target::Uploads);

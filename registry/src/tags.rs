@@ -39,7 +39,7 @@ pub(crate) async fn list(registry: &Registry, name: &str, query: Option<&str>) -
 }
 
 /// `n` and `last` of a query; an `n` that is no number counts as none.
-fn page(query: Option<&str>) -> (Option<usize>, Option<&str>) {
+pub(crate) fn page(query: Option<&str>) -> (Option<usize>, Option<&str>) {
     let pairs = || query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
     let value = |name: &str| pairs().find(|(key, _)| *key == name).map(|(_, value)| value);
     (value("n").and_then(|n| n.parse().ok()), value("last"))

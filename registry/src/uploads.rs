@@ -32,10 +32,10 @@ pub(crate) async fn start(registry: &Registry, name: &str, request: Request<Body
         }
     } else if let Some(digest) = query.get("digest") {
         let digest = parse_digest(digest)?;
-        let id = open(registry, name)?;
+        let id = open(registry, name).await?;
         return receive(registry, name, id, request, Some(digest)).await;
     }
-    let id = open(registry, name)?;
+    let id = open(registry, name).await?;
     Ok(session(StatusCode::ACCEPTED, name, id, 0))
 }
 
@@ -81,24 +81,40 @@ async fn mount(
     if !is_repository(from) || registry.check(headers, from, Action::Pull).await.is_err() {
         return Ok(false);
     }
-    let (store, digest) = (registry.store.clone(), digest.clone());
+    let (registry, digest) = (registry.clone(), digest.clone());
     let (name, from) = (name.to_owned(), from.to_owned());
     let mounted = blocking(move || {
-        let there = store.open_linked(&from, &digest)?.is_some();
-        if there && from != name {
-            store.link(&name, &digest)?;
+        let Some((_, bytes)) = registry.store.open_linked(&from, &digest)? else { return Ok(Ok(false)) };
+        if from == name {
+            return Ok(Ok(true));
         }
-        Ok(there)
+        let link = || registry.store.link(&name, &digest);
+        registry.within_quota(&name, &digest, bytes, link).map(|linked| linked.map(|()| true))
     });
-    Ok(mounted.await?)
+    mounted.await?
 }
 
-fn open(registry: &Registry, name: &str) -> Result<Uuid, Refusal> {
-    registry.sessions.open(name).ok_or_else(|| Refusal::too_many("too many uploads are under way"))
+async fn open(registry: &Registry, name: &str) -> Result<Uuid, Refusal> {
+    let (sessions, name) = (registry.sessions.clone(), name.to_owned());
+    let opened = blocking(move || sessions.open(&name)).await?;
+    opened.ok_or_else(|| Refusal::too_many("too many uploads are under way"))
 }
 
-/// Takes a request's body into an upload, and ends the upload when its digest is given.
+/// Takes a request's body into an upload, and ends the upload when its digest is given. In a task of its own: a
+/// client that goes away cancels its request, and what it has sent is kept for its return.
 async fn receive(
+    registry: &Registry,
+    name: &str,
+    id: Uuid,
+    request: Request<Body>,
+    digest: Option<Digest>,
+) -> Answer {
+    let (registry, name) = (registry.clone(), name.to_owned());
+    let received = tokio::spawn(async move { take_in(&registry, &name, id, request, digest).await });
+    received.await.map_err(std::io::Error::other)?
+}
+
+async fn take_in(
     registry: &Registry,
     name: &str,
     id: Uuid,
@@ -110,7 +126,14 @@ async fn receive(
         Some(Err(Busy)) => return Err(Refusal::upload_busy()),
         Some(Ok(taken)) => taken,
     };
-    if let Err(refusal) = in_order(request.headers(), name, id, taken.upload()) {
+    let fits = match in_order(request.headers(), name, id, taken.upload()) {
+        Ok(()) => {
+            let length = length(request.headers()).unwrap_or(0);
+            registry.has_room(name, digest.as_ref(), taken.upload().received().saturating_add(length)).await
+        }
+        refused => refused,
+    };
+    if let Err(refusal) = fits {
         taken.put_back();
         return Err(refusal);
     }
@@ -135,10 +158,18 @@ async fn receive(
 }
 
 async fn commit(registry: &Registry, name: &str, taken: Taken<'_>, digest: &Digest) -> Answer {
-    match taken.end().commit(&registry.store, name, digest).await? {
-        Ok(()) => Ok(created(name, digest)),
-        Err(found) => Err(Refusal::digest_mismatch(digest, &found)),
+    let mut upload = taken.end();
+    let found = upload.digest(digest).await?;
+    if found != *digest {
+        return Err(Refusal::digest_mismatch(digest, &found));
     }
+    let (of, repository) = (registry.clone(), name.to_owned());
+    let adopted = blocking(move || {
+        let bytes = upload.received();
+        of.within_quota(&repository, &found, bytes, || upload.adopt(&of.store, &repository, &found))
+    });
+    adopted.await??;
+    Ok(created(name, digest))
 }
 
 /// Whether a chunk with a `Content-Range` is the next one and has the length it says.
@@ -153,13 +184,16 @@ fn in_order(headers: &HeaderMap, name: &str, id: Uuid, upload: &Upload) -> Resul
             .with(LOCATION, &location(name, id))
             .with(RANGE, &so_far(received)));
     }
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    match length {
+    match length(headers) {
         Some(length) if length != end - start + 1 => Err(Refusal::size_invalid(format!(
             "Content-Range {start}-{end} and Content-Length {length} differ"
         ))),
         _ => Ok(()),
     }
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn query(request: &Request<Body>) -> HashMap<String, String> {

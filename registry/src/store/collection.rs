@@ -58,6 +58,12 @@ impl Collection<'_> {
         self.remove_file(digest, &link)
     }
 
+    /// Takes a manifest out of a repository. `false`: it was touched, or is gone.
+    pub(crate) fn remove_manifest(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
+        let link = self.disk.repository(repository)?.join(MANIFESTS).join(digest.hex());
+        self.remove_file(digest, &link)
+    }
+
     /// Removes content. `false`: it was touched, or is gone.
     pub(crate) fn remove(&self, digest: &Digest) -> io::Result<bool> {
         self.remove_file(digest, &self.disk.content(digest))
@@ -92,6 +98,24 @@ impl Disk {
         Ok(names)
     }
 
+    /// The names of the repositories whose first component is this one.
+    pub(crate) fn repositories_of(&self, namespace: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        below(&self.repository(namespace)?, namespace, &mut names)?;
+        Ok(names)
+    }
+
+    /// How many bytes content has; `None` when it is gone.
+    pub(crate) fn size(&self, digest: &Digest) -> io::Result<Option<u64>> {
+        Ok(found(fs::metadata(self.content(digest)))?.map(|about| about.len()))
+    }
+
+    /// The digests that a repository's tags point to.
+    pub(crate) fn tagged(&self, repository: &str) -> io::Result<Vec<Digest>> {
+        let tags = self.tags(repository)?;
+        tags.iter().filter_map(|tag| self.tag(repository, tag).transpose()).collect()
+    }
+
     /// A repository's blobs, and since when they are visible there.
     pub(crate) fn links(&self, repository: &str) -> io::Result<Vec<(Digest, SystemTime)>> {
         let files = files(&self.repository(repository)?.join(BLOBS))?;
@@ -100,8 +124,13 @@ impl Disk {
 
     /// A repository's manifests.
     pub(crate) fn manifests(&self, repository: &str) -> io::Result<Vec<Digest>> {
+        Ok(self.manifests_since(repository)?.into_iter().map(|(digest, _)| digest).collect())
+    }
+
+    /// A repository's manifests, and when each was last stored.
+    pub(crate) fn manifests_since(&self, repository: &str) -> io::Result<Vec<(Digest, SystemTime)>> {
         let files = files(&self.repository(repository)?.join(MANIFESTS))?;
-        files.into_iter().map(|(name, _)| named(&name)).collect()
+        files.into_iter().map(|(name, about)| Ok((named(&name)?, about.modified()?))).collect()
     }
 
     /// All content: its digest, its size in bytes, and since when it is there.

@@ -13,7 +13,7 @@ use oci::reference::{is_repository, is_tag};
 use super::collection::Guard;
 
 /// A link that was found within this time is not marked as found again.
-const FRESH: Duration = Duration::from_millis(100);
+const FRESH: Duration = Duration::from_secs(60);
 
 pub(super) const BLOBS: &str = "_blobs";
 pub(super) const MANIFESTS: &str = "_manifests";
@@ -25,24 +25,29 @@ const REFERRERS: &str = "_referrers";
 pub struct Disk {
     root: Arc<Path>,
     pub(super) guard: Arc<Guard>,
+    fresh: Duration,
 }
 
 impl Disk {
-    /// Opens or creates the store at `root`, for this process alone: uploads that another one left are
-    /// removed.
+    /// Opens or creates the store at `root`, for this process alone.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root: PathBuf = root.into();
-        for leftover in ["uploads", "temporary"] {
-            match fs::remove_dir_all(root.join(leftover)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => fs::create_dir_all(root.join(leftover))?,
-            }
+        found(fs::remove_dir_all(root.join("temporary")))?;
+        for directory in ["temporary", "uploads"] {
+            fs::create_dir_all(root.join(directory))?;
         }
         for algorithm in Algorithm::ALL {
             fs::create_dir_all(root.join("blobs").join(algorithm.name()))?;
         }
         fs::create_dir_all(root.join("repositories"))?;
-        Ok(Self { root: root.into(), guard: Arc::default() })
+        Ok(Self { root: root.into(), guard: Arc::default(), fresh: FRESH })
+    }
+
+    /// The same store, which marks a found blob as used again when that was noted `fresh` ago or longer. Less than
+    /// the collector's grace, and as long as can be: a mark is a write.
+    #[must_use]
+    pub fn with_fresh(self, fresh: Duration) -> Self {
+        Self { fresh, ..self }
     }
 
     /// Opens content by its digest, whatever repository has it. For the server itself.
@@ -85,7 +90,7 @@ impl Disk {
         let link = self.repository(repository)?.join(BLOBS).join(digest.hex());
         let Some(about) = found(fs::metadata(&link))? else { return Ok(false) };
         // Whoever is told that a blob is there may name it next: for the collector it is young again.
-        if about.modified()?.elapsed().is_ok_and(|age| age > FRESH) {
+        if about.modified()?.elapsed().is_ok_and(|age| age >= self.fresh) {
             File::options().write(true).open(&link)?.set_modified(SystemTime::now())?;
         }
         Ok(true)
@@ -197,12 +202,17 @@ impl Disk {
         (self.root.join("repositories"), self.root.join("blobs").join(algorithm.name()))
     }
 
-    /// Where an upload's bytes are kept.
-    pub(crate) fn upload_path(&self, id: uuid::Uuid) -> PathBuf {
-        self.root.join("uploads").join(id.to_string())
+    /// Where uploads under way are kept.
+    pub(super) fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
     }
 
-    fn tag(&self, repository: &str, tag: &str) -> io::Result<Option<Digest>> {
+    /// Where an upload's bytes are kept.
+    pub(crate) fn upload_path(&self, id: uuid::Uuid) -> PathBuf {
+        self.uploads().join(id.to_string())
+    }
+
+    pub(super) fn tag(&self, repository: &str, tag: &str) -> io::Result<Option<Digest>> {
         let path = self.repository(repository)?.join(TAGS).join(checked(is_tag(tag), tag)?);
         let Some(text) = found(fs::read_to_string(path))? else { return Ok(None) };
         Digest::parse(&text).map(Some).map_err(io::Error::other)
@@ -293,11 +303,19 @@ mod tests {
     fn leftovers_go_at_start() {
         let dir = tempfile::tempdir().unwrap();
         let disk = Disk::open(dir.path()).unwrap();
-        fs::write(disk.upload_path(uuid::Uuid::new_v4()), b"x").unwrap();
+        fs::write(disk.upload_path(uuid::Uuid::new_v4()), b"nobody's").unwrap();
+        let old = disk.upload_path(uuid::Uuid::new_v4());
+        fs::write(&old, b"x").unwrap();
+        fs::write(old.with_extension("owner"), "a").unwrap();
+        File::options().write(true).open(&old).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        fs::write(dir.path().join("temporary/x"), b"x").unwrap();
         let digest = Digest::of(b"1");
         disk.put_manifest("a", None, b"1", "m", &digest).unwrap();
         let again = Disk::open(dir.path()).unwrap();
-        assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);
+        assert!(again.unfinished_uploads().unwrap().is_empty());
+        for directory in ["uploads", "temporary"] {
+            assert_eq!(fs::read_dir(dir.path().join(directory)).unwrap().count(), 0, "{directory}");
+        }
         assert!(again.open_blob(&digest).is_ok());
     }
 }

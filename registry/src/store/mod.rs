@@ -6,7 +6,8 @@
 //! repositories/<name>/_manifests/<hex>  the manifest's media type
 //! repositories/<name>/_tags/<tag>       the digest the tag points to
 //! repositories/<name>/_referrers/<hex>/<hex>  empty: the second manifest's subject is the first
-//! uploads/<uuid>                        bytes of uploads under way; emptied at start
+//! uploads/<uuid>                        bytes of an upload under way
+//! uploads/<uuid>.owner                  the repository that it goes to
 //! temporary/<uuid>                      files before they get their name; emptied at start
 //! ```
 //! A repository's name cannot have a component that begins with `_`, so the two kinds of directories never

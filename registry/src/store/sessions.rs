@@ -1,20 +1,25 @@
 //! The uploads under way. A request takes an upload out while it writes and puts it back when its file and
 //! its hash agree; when a request is dropped half-way, the upload goes with it and the client starts anew.
+//!
+//! An upload has two files: its bytes, and whose it is. So it outlives the process: the next one takes up what it
+//! finds, and the client goes on where the file ends.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use uuid::Uuid;
 
+use super::upload::Unfinished;
 use super::{Disk, Upload};
 
 /// How many uploads may be under way at once.
 const SESSIONS: usize = 1024;
-/// An upload that nobody has written to for so long is removed when room is needed or another one begins.
-const IDLE: Duration = Duration::from_secs(3600);
+/// An upload that nobody has written to for so long is removed when another one begins, or at the next start.
+pub(super) const IDLE: Duration = Duration::from_secs(3600);
 
-/// The uploads under way, in memory: they do not outlive the process.
+/// The uploads under way.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     disk: Disk,
@@ -34,21 +39,35 @@ struct Session {
 pub(crate) struct Busy;
 
 impl Sessions {
+    /// With the uploads that an earlier process left in the store.
     pub(crate) fn new(disk: Disk) -> Self {
-        Self { disk, open: Mutex::default() }
+        let restored = disk.unfinished_uploads().unwrap_or_else(|error| {
+            tracing::error!(%error, "uploads under way cannot be read; their clients start anew");
+            Vec::new()
+        });
+        let now = SystemTime::now();
+        let session = |left: Unfinished| {
+            let idle = now.duration_since(left.touched).unwrap_or_default();
+            let touched = Instant::now().checked_sub(idle)?;
+            let upload = Some(Upload::resumed(disk.upload_path(left.id), left.received));
+            Some((left.id, Session { repository: left.repository, upload, touched }))
+        };
+        let open = restored.into_iter().filter_map(session).collect();
+        Self { disk, open: Mutex::new(open) }
     }
 
-    /// Opens a session in a repository; `None` when there are too many.
-    pub(crate) fn open(&self, repository: &str) -> Option<Uuid> {
+    /// Opens a session in a repository; `None` when there are too many. Blocks for two file operations.
+    pub(crate) fn open(&self, repository: &str) -> io::Result<Option<Uuid>> {
         let mut open = self.lock();
         open.retain(|_, session| session.touched.elapsed() < IDLE);
         if open.len() >= SESSIONS {
-            return None;
+            return Ok(None);
         }
         let id = Uuid::new_v4();
+        self.disk.begin_upload(id, repository)?;
         let upload = Some(Upload::new(self.disk.upload_path(id)));
         open.insert(id, Session { repository: repository.to_owned(), upload, touched: Instant::now() });
-        Some(id)
+        Ok(Some(id))
     }
 
     /// How many bytes a repository's upload has; `None` when there is no such upload.
@@ -85,6 +104,13 @@ impl Sessions {
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Session>> {
         // Every change of the map is a single step: it is whole whatever thread panicked.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        open.drain().filter_map(|(_, session)| session.upload).for_each(Upload::leave);
     }
 }
 

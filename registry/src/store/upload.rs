@@ -1,7 +1,9 @@
 //! One upload under way: a file that grows, and the hash of what is in it.
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -9,18 +11,34 @@ use oci::Digest;
 use oci::digest::{Algorithm, Hasher};
 use tokio::fs::OpenOptions;
 use tokio::io::{AsyncWriteExt, BufWriter};
+use uuid::Uuid;
 
+use super::disk::found;
+use super::sessions::IDLE;
 use super::{Disk, blocking};
 
+/// What the file that tells whose an upload is ends with.
+const OWNER: &str = "owner";
 /// Bytes gathered before they are written: each write is a trip to another thread.
 const BUFFER: usize = 512 * 1024;
 
-/// An upload's bytes and their hash. Its file goes when it is dropped.
+/// An upload's bytes and their hash. Its files go when it is dropped, unless they are left for the next process.
 #[derive(Debug)]
 pub(crate) struct Upload {
     file: PathBuf,
-    hasher: Hasher,
+    left: bool,
+    /// `None` after a restart, until the file was read again.
+    hasher: Option<Hasher>,
     received: u64,
+}
+
+/// An upload that an earlier process left.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    pub(super) id: Uuid,
+    pub(super) repository: String,
+    pub(super) received: u64,
+    pub(super) touched: SystemTime,
 }
 
 /// Why bytes could not be added.
@@ -42,7 +60,17 @@ impl From<io::Error> for AppendError {
 
 impl Upload {
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, hasher: Hasher::new(), received: 0 }
+        Self { file, left: false, hasher: Some(Hasher::new()), received: 0 }
+    }
+
+    /// One whose file has `received` bytes already.
+    pub(super) fn resumed(file: PathBuf, received: u64) -> Self {
+        Self { file, left: false, hasher: (received == 0).then(Hasher::new), received }
+    }
+
+    /// Leaves the files for the next process.
+    pub(super) fn leave(mut self) {
+        self.left = true;
     }
 
     /// How many bytes have come so far.
@@ -57,6 +85,7 @@ impl Upload {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
         E: std::fmt::Display,
     {
+        let mut hasher = self.hasher().await?;
         let file = OpenOptions::new().append(true).create(true).open(&self.file).await?;
         let mut file = BufWriter::with_capacity(BUFFER, file);
         let mut outcome = Ok(());
@@ -67,7 +96,7 @@ impl Upload {
                 }
                 Ok(chunk) => {
                     file.write_all(&chunk).await?;
-                    self.hasher.update(&chunk);
+                    hasher.update(&chunk);
                     self.received += chunk.len() as u64;
                 }
                 Err(error) => outcome = Err(AppendError::Body(error.to_string())),
@@ -77,45 +106,44 @@ impl Upload {
             }
         }
         file.flush().await?;
+        self.hasher = Some(hasher);
         outcome
     }
 
-    /// Ends the upload: its bytes become the blob `expected` of a repository. The inner error holds the
-    /// digest that the bytes have instead.
-    pub(crate) async fn commit(
-        self,
-        disk: &Disk,
-        repository: &str,
-        expected: &Digest,
-    ) -> io::Result<Result<(), Digest>> {
-        let found = match expected.algorithm() {
-            Algorithm::Sha256 => self.hasher.clone().finish(),
-            // Rare enough to read the file once more.
-            algorithm => self.hashed(algorithm).await?,
-        };
-        if found != *expected {
-            return Ok(Err(found));
+    /// The hash of what is in the file; taken out, so that it can't be ahead of a file whose write failed.
+    async fn hasher(&mut self) -> io::Result<Hasher> {
+        match self.hasher.take() {
+            Some(hasher) => Ok(hasher),
+            None => self.read(Algorithm::Sha256).await,
         }
-        let (disk, repository) = (disk.clone(), repository.to_owned());
-        blocking(move || {
-            if self.received == 0 {
-                std::fs::File::create(&self.file)?;
-            }
-            disk.adopt(&self.file, &repository, &found)
-        })
-        .await
-        .map(Ok)
     }
 
-    async fn hashed(&self, algorithm: Algorithm) -> io::Result<Digest> {
+    /// The digest of the bytes, by the algorithm of `expected`.
+    pub(crate) async fn digest(&mut self, expected: &Digest) -> io::Result<Digest> {
+        match expected.algorithm() {
+            Algorithm::Sha256 => Ok(self.hasher().await?.finish()),
+            // Rare enough to read the file once more.
+            algorithm => Ok(self.read(algorithm).await?.finish()),
+        }
+    }
+
+    /// Ends the upload: its bytes become the blob `digest`, which they must have, of a repository. Blocks.
+    pub(crate) fn adopt(self, disk: &Disk, repository: &str, digest: &Digest) -> io::Result<()> {
+        if self.received == 0 {
+            fs::File::create(&self.file)?;
+        }
+        disk.adopt(&self.file, repository, digest)
+    }
+
+    async fn read(&self, algorithm: Algorithm) -> io::Result<Hasher> {
         let file = self.file.clone();
         let received = self.received;
         blocking(move || {
             let mut hasher = Hasher::by(algorithm);
             if received > 0 {
-                io::copy(&mut std::fs::File::open(file)?, &mut hasher)?;
+                io::copy(&mut fs::File::open(file)?, &mut hasher)?;
             }
-            Ok(hasher.finish())
+            Ok(hasher)
         })
         .await
     }
@@ -123,7 +151,57 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         // After a commit, or before the first byte, there is no file: that is fine.
-        let _ = std::fs::remove_file(&self.file);
+        let _ = fs::remove_file(&self.file);
+        let _ = fs::remove_file(self.file.with_extension(OWNER));
+    }
+}
+
+impl Disk {
+    /// Notes whose an upload is.
+    pub(super) fn begin_upload(&self, id: Uuid, repository: &str) -> io::Result<()> {
+        fs::write(self.upload_path(id).with_extension(OWNER), repository)
+    }
+
+    /// The uploads that an earlier process left. What is too old, or nobody's, is removed.
+    pub(super) fn unfinished_uploads(&self) -> io::Result<Vec<Unfinished>> {
+        let mut unfinished = Vec::new();
+        for entry in fs::read_dir(self.uploads())? {
+            let path = entry?.path();
+            let id = path.file_stem().and_then(|name| Uuid::parse_str(name.to_str()?).ok());
+            match id.map(|id| self.unfinished(id)).transpose()?.flatten() {
+                Some(_) if path.extension().is_none() => {}
+                Some(left) => unfinished.push(left),
+                // Both its files: one alone could look young.
+                None => {
+                    found(fs::remove_file(path.with_extension("")))?;
+                    found(fs::remove_file(path.with_extension(OWNER)))?;
+                }
+            }
+        }
+        Ok(unfinished)
+    }
+
+    fn unfinished(&self, id: Uuid) -> io::Result<Option<Unfinished>> {
+        let path = self.upload_path(id);
+        let owner = path.with_extension(OWNER);
+        let Some(repository) = found(fs::read_to_string(&owner))? else { return Ok(None) };
+        let bytes = found(fs::metadata(&path))?;
+        let about = match &bytes {
+            Some(bytes) => bytes.clone(),
+            None => fs::metadata(&owner)?,
+        };
+        let touched = about.modified()?;
+        let young = touched.elapsed().is_ok_and(|age| age < IDLE);
+        // A name that was not written whole fits no request and goes with its age.
+        Ok(young.then(|| Unfinished {
+            id,
+            repository,
+            received: bytes.map_or(0, |bytes| bytes.len()),
+            touched,
+        }))
     }
 }

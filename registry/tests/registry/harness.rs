@@ -32,7 +32,7 @@ pub(crate) struct Server {
     pub(crate) disk: Disk,
     pub(crate) http: reqwest::Client,
     // Held: the store goes when the test ends.
-    _dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -48,8 +48,19 @@ impl Server {
     }
 
     pub(crate) async fn with(authorize: Arc<dyn Authorize>, limits: Limits) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let disk = Disk::open(dir.path().join("store")).unwrap();
+        Self::over(Arc::new(tempfile::tempdir().unwrap()), authorize, limits).await
+    }
+
+    /// Another server over the same store; this one ends.
+    pub(crate) async fn restarted(self) -> Self {
+        self.task.abort();
+        Self::over(self.dir.clone(), Arc::new(Open), Limits::default()).await
+    }
+
+    async fn over(dir: Arc<tempfile::TempDir>, authorize: Arc<dyn Authorize>, limits: Limits) -> Self {
+        // The collector's tests have no minute.
+        let fresh = std::time::Duration::from_millis(100);
+        let disk = Disk::open(dir.path().join("store")).unwrap().with_fresh(fresh);
         let router = registry::router(Registry::new(disk.clone(), authorize).with_limits(limits));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -59,7 +70,12 @@ impl Server {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        Self { address, disk, http, _dir: dir, task }
+        Self { address, disk, http, dir, task }
+    }
+
+    /// The store's directory.
+    pub(crate) fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("store")
     }
 
     pub(crate) fn reference(&self, rest: &str) -> Reference {

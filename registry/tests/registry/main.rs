@@ -2,12 +2,16 @@
 // A failed unwrap is a failed test, in what the tests share too.
 #![allow(clippy::unwrap_used)]
 
+mod cleaning;
 mod collecting;
 mod conformance;
 mod harness;
+mod killed;
 mod manifests;
 mod pushes;
+mod quota;
 mod referrers;
+mod resuming;
 mod skopeo;
 mod tenants;
 mod uploads;

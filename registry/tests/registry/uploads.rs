@@ -146,7 +146,7 @@ async fn a_body_that_breaks_off_makes_no_blob() {
 
 #[tokio::test]
 async fn too_large_is_refused() {
-    let server = Server::with(Arc::new(Open), Limits { blob: 10, manifest: 100 }).await;
+    let server = Server::with(Arc::new(Open), Limits { blob: 10, manifest: 100, ..Limits::default() }).await;
     let location = session(&server).await;
     let path = format!("{location}?digest={}", Digest::of(HELLO.as_bytes()));
     let response = server.send(Method::PUT, &path, HELLO).await;
