@@ -20,6 +20,8 @@ pub struct Config {
     pub limits: ApiLimits,
     /// How much an archive may be.
     pub archive_limits: ArchiveLimits,
+    /// Most bytes that the images of one namespace may take in the registry together; `None`: no limit.
+    pub registry_quota: Option<u64>,
     /// How long a presigned URL is good for.
     pub presigned_life: Duration,
     /// How long a request waits for a namespace that is still being made.
@@ -37,6 +39,7 @@ impl Config {
             data,
             limits: ApiLimits::default(),
             archive_limits: ArchiveLimits::default(),
+            registry_quota: None,
             presigned_life: Duration::from_secs(3600),
             namespace_wait: Duration::from_secs(10),
         }

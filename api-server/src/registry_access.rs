@@ -1,8 +1,9 @@
-//! Who may do what in the embedded registry: an API key as password reaches its organization's repositories; the
-//! server itself, by a credential that lives as long as the process, reaches all.
+//! Who may do what in the embedded registry: an API key as password reaches its organization's repositories, and may
+//! read the runtimes' bases; the server itself, by a credential that lives as long as the process, reaches all.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::BoxFuture;
+use oci::Digest;
 use registry::{Action, Authorize, Denied};
 use subtle::ConstantTimeEq as _;
 
@@ -15,13 +16,17 @@ const SERVICE_USER: &str = "zipship-service";
 pub struct RegistryAccess {
     store: Store,
     service_password: String,
+    quota: Option<u64>,
 }
 
+/// Below this first component are the runtimes' bases.
+pub(crate) const BASES: &str = "base";
+
 impl RegistryAccess {
-    /// With a new service credential.
+    /// With a new service credential; a namespace's repositories may hold `quota` bytes together.
     #[must_use]
-    pub fn new(store: Store) -> Self {
-        Self { store, service_password: new_id() }
+    pub fn new(store: Store, quota: Option<u64>) -> Self {
+        Self { store, service_password: new_id(), quota }
     }
 
     /// User and password with which the server itself may do everything.
@@ -30,7 +35,12 @@ impl RegistryAccess {
         (SERVICE_USER, &self.service_password)
     }
 
-    async fn decide(&self, credentials: Option<&str>, repository: &str) -> Result<(), Denied> {
+    async fn decide(
+        &self,
+        credentials: Option<&str>,
+        repository: &str,
+        action: Action,
+    ) -> Result<(), Denied> {
         let (user, password) = credentials.and_then(basic).ok_or(Denied::Unauthenticated)?;
         if user == SERVICE_USER && self.is_service(&password) {
             return Ok(());
@@ -45,6 +55,9 @@ impl RegistryAccess {
         }
         // A repository directly under the root belongs to nobody.
         let (slug, _) = repository.split_once('/').ok_or(Denied::Forbidden)?;
+        if slug == BASES && action == Action::Pull {
+            return Ok(());
+        }
         match self.store.owns_slug(&organization, slug).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Denied::Forbidden),
@@ -66,9 +79,26 @@ impl Authorize for RegistryAccess {
         &'a self,
         credentials: Option<&'a str>,
         repository: &'a str,
-        _action: Action,
+        action: Action,
     ) -> BoxFuture<'a, Result<(), Denied>> {
-        Box::pin(self.decide(credentials, repository))
+        Box::pin(self.decide(credentials, repository, action))
+    }
+
+    fn quota(&self, repository: &str) -> Option<u64> {
+        let bases = repository.split('/').next() == Some(BASES);
+        self.quota.filter(|_| !bases)
+    }
+
+    fn in_use<'a>(
+        &'a self,
+        repository: &'a str,
+        digest: &'a Digest,
+    ) -> BoxFuture<'a, std::io::Result<Option<String>>> {
+        Box::pin(async move {
+            let running = self.store.running(repository, digest.as_str()).await;
+            let running = running.map_err(std::io::Error::other)?;
+            Ok(running.map(|(name, version)| format!("function {name} runs it as version {version}")))
+        })
     }
 }
 

@@ -29,6 +29,8 @@ enum Command {
     Push(commands::push::Push),
     /// Shows an image of a registry or a layout.
     Inspect(commands::inspect::Inspect),
+    /// Lists and cleans a registry.
+    Registry(commands::registry::command::Registry),
     /// Base images of the runtimes: build, list, update.
     Images(commands::images::Images),
     /// Runs everything on this machine: API, registry, builds, gateway, functions. Needs root.
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Build(build) => commands::build::run(&build),
         Command::Push(push) => commands::push::run(&push),
         Command::Inspect(inspect) => commands::inspect::run(&inspect),
+        Command::Registry(registry) => commands::registry::command::run(&registry),
         Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
         Command::Serve(serve) => commands::serve::run(serve),
         Command::Server(serve) => commands::server::run(serve),

@@ -160,7 +160,7 @@ impl State {
         let archives = archives::Disk::open(&config.archives()).map_err(failed("the archives"))?;
         let blobs =
             registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;
-        let access = Arc::new(RegistryAccess::new(store.clone()));
+        let access = Arc::new(RegistryAccess::new(store.clone(), config.registry_quota));
         Ok(Self { master, store, archives, blobs, access })
     }
 

@@ -122,6 +122,29 @@ impl Store {
             .collect()
     }
 
+    /// The function that runs this image of this repository, if one does: its name and the version.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn running(&self, repository: &str, digest: &str) -> Result<Option<(String, u64)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT f.name, r.version, r.image_reference FROM revisions r JOIN functions f ON f.live_revision = r.id
+             WHERE r.image_digest = $1 AND f.state <> 'deleting'",
+        )
+        .bind(digest.to_owned())
+        .fetch_all(&self.readers)
+        .await?;
+        for row in &rows {
+            let reference: String = row.try_get("image_reference")?;
+            let of =
+                reference.strip_suffix(repository).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+            if of {
+                return Ok(Some((row.try_get("name")?, unsigned(row, "version")?)));
+            }
+        }
+        Ok(None)
+    }
+
     /// All that an instance of this revision needs, secrets opened.
     ///
     /// # Errors

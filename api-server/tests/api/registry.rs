@@ -15,7 +15,7 @@ async fn a_key_reaches_its_own_repositories_and_the_service_all() {
     let server = Server::start().await;
     let (owner, other) = (server.client().await, server.client().await);
     let namespace = owner.namespace("mine").await;
-    let access = RegistryAccess::new(server.state.store.clone());
+    let access = RegistryAccess::new(server.state.store.clone(), None);
     let ask = async |credentials: Option<&str>, repository: &str| {
         access.authorize(credentials, repository, Action::Push).await
     };

@@ -1,4 +1,9 @@
-//! Talking to registries from the command line: who we are there, how they are reached, and what a push shows.
+//! Talking to registries from the command line: who we are there, how they are reached, and what a push shows; and
+//! the sub-command `zipship registry`.
+
+mod clean;
+pub(crate) mod command;
+mod list;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -56,6 +56,9 @@ pub(crate) struct Serve {
     pub(crate) idle: u64,
     #[command(flatten)]
     pub(crate) limits: Limits,
+    /// Most megabytes that the images of one namespace may take in the registry together [default: no limit].
+    #[arg(long, value_name = "MB")]
+    pub(crate) registry_quota: Option<u64>,
     /// Logs as JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -161,6 +164,9 @@ fn server_arguments(serve: &Serve, data: &Path) -> anyhow::Result<Vec<String>> {
     arguments.extend(["--listen".to_owned(), serve.listen.to_string()]);
     arguments.extend(["--idle".to_owned(), serve.idle.to_string()]);
     arguments.extend(["--log-level".to_owned(), serve.log_level.to_string()]);
+    if let Some(quota) = serve.registry_quota {
+        arguments.extend(["--registry-quota".to_owned(), quota.to_string()]);
+    }
     for region in &serve.regions {
         arguments.extend(["--region".to_owned(), region.clone()]);
     }

@@ -29,6 +29,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     config.listen = arguments.listen;
     config.public_url = arguments.public_url.map(|url| url.trim_end_matches('/').to_owned());
     config.regions = arguments.regions;
+    config.registry_quota = arguments.registry_quota.map(|megabytes| megabytes.saturating_mul(1_000_000));
     config.archive_limits = arguments.limits.of_archives()?;
     let https = config.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
     let gateway = GatewayConfig {

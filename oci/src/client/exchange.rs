@@ -41,6 +41,13 @@ impl Outgoing {
     }
 }
 
+/// The root of a registry.
+fn base(client: &Client, registry: &str) -> Result<Url, ClientError> {
+    let scheme = if client.options.plain_http { "http" } else { "https" };
+    let base = format!("{scheme}://{registry}/");
+    Url::parse(&base).map_err(|error| ClientError::Setup(format!("{base}: {error}")))
+}
+
 /// The conversation.
 pub(super) struct Exchange<'a> {
     client: &'a Client,
@@ -72,13 +79,33 @@ impl<'a> Exchange<'a> {
     ) -> Result<Self, ClientError> {
         // The fields are public: what goes into URLs is validated here whoever filled them.
         let reference = Reference::parse(&reference.to_string())?;
-        let scheme = if client.options.plain_http { "http" } else { "https" };
-        let base = format!("{scheme}://{}/", reference.registry);
-        let base = Url::parse(&base).map_err(|error| ClientError::Setup(format!("{base}: {error}")))?;
+        let base = base(client, &reference.registry)?;
         let scope = format!("repository:{}:{actions}", reference.repository);
         let learned = Learned { sources: sources.into_iter().collect(), mounts: false, way: Way::Put };
         let (learned, requests) = (Mutex::new(learned), AtomicU32::new(0));
         Ok(Self { client, base, repository: reference.repository, scope, learned, requests })
+    }
+
+    /// A conversation about the list of a registry's repositories.
+    pub(super) fn about_all(client: &'a Client, registry: &str) -> Result<Self, ClientError> {
+        // As above: a host, and nothing that could be more.
+        let registry = Reference::parse(&format!("{registry}/all"))?.registry;
+        let learned = Learned { sources: BTreeSet::new(), mounts: false, way: Way::Put };
+        Ok(Self {
+            client,
+            base: base(client, &registry)?,
+            repository: String::new(),
+            scope: "registry:catalog:*".to_owned(),
+            learned: Mutex::new(learned),
+            requests: AtomicU32::new(0),
+        })
+    }
+
+    /// The URL of the list of repositories.
+    pub(super) fn catalog(&self) -> Url {
+        let mut url = self.base.clone();
+        url.set_path("/v2/_catalog");
+        url
     }
 
     fn learned(&self) -> MutexGuard<'_, Learned> {

@@ -11,6 +11,7 @@
 mod attach;
 mod auth;
 mod body;
+mod browse;
 mod challenge;
 mod credentials;
 mod error;
@@ -29,6 +30,7 @@ mod upload;
 
 pub use attach::{Attached, Listed};
 use auth::Auth;
+pub use browse::Cleaned;
 pub use credentials::Credentials;
 pub use error::ClientError;
 pub use keychain::{Keychain, KeychainError};

@@ -18,4 +18,5 @@ mod lone;
 mod own_base;
 mod private;
 mod redeploy;
+mod registry_login;
 mod tutorial;
