@@ -3,7 +3,7 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-use runtime_shim::fuzz::{TARGETS, Target};
+use zipship_fuzz::{Target, targets};
 
 /// A bug that is there on purpose: a fuzzer that does not find it finds nothing.
 const PLANTED: (&str, Target) = ("planted", planted);
@@ -18,15 +18,14 @@ fn planted(bytes: &[u8]) {
 }
 
 fn target(name: &str) -> Option<Target> {
-    let all = TARGETS.iter().chain([&PLANTED]);
-    all.into_iter().find(|(known, _)| *known == name).map(|(_, run)| *run)
+    targets().chain([PLANTED]).find(|(known, _)| *known == name).map(|(_, run)| run)
 }
 
 #[cfg(fuzzing)]
 mod driven {
     use std::sync::LazyLock;
 
-    static TARGET: LazyLock<runtime_shim::fuzz::Target> = LazyLock::new(|| {
+    static TARGET: LazyLock<zipship_fuzz::Target> = LazyLock::new(|| {
         let name = std::env::var("ZIPSHIP_FUZZ_TARGET").unwrap_or_default();
         super::target(&name).unwrap_or_else(|| panic!("ZIPSHIP_FUZZ_TARGET is {name:?}: no such target"))
     });
@@ -38,7 +37,7 @@ mod driven {
 fn main() -> std::process::ExitCode {
     let mut arguments = std::env::args().skip(1);
     let Some(run) = arguments.next().and_then(|name| target(&name)) else {
-        let known: Vec<_> = TARGETS.iter().map(|(name, _)| *name).collect();
+        let known: Vec<_> = targets().map(|(name, _)| name).collect();
         eprintln!("usage: zipship-fuzz TARGET FILE...; targets: {}", known.join(" "));
         return std::process::ExitCode::from(64);
     };

@@ -17,6 +17,8 @@ pub mod artifact;
 pub mod client;
 pub mod config;
 pub mod digest;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod image;
 pub mod layer;
 pub mod layout;

@@ -15,4 +15,5 @@ mod layers;
 mod producers;
 mod refusals_page;
 mod rules;
+mod seeds;
 mod tools;

@@ -19,6 +19,7 @@ mod exchange;
 mod keychain;
 mod location;
 mod patience;
+pub(crate) mod probe;
 mod progress;
 mod pull;
 mod push;

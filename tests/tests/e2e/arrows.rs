@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api-server", &["contract", "oci", "builder", "registry", "runner", "gateway"]),
     ("cli", &["contract", "oci", "builder", "registry", "runner", "gateway", "api-server"]),
     ("zipship-tests", &["contract"]),
-    ("zipship-fuzz", &["runtime-shim"]),
+    ("zipship-fuzz", &["runtime-shim", "builder", "oci"]),
     ("zipship-bench", &["contract", "builder", "zipship-tests"]),
 ];
 
