@@ -42,7 +42,8 @@ pub(super) fn same_origin(a: &Url, b: &Url) -> bool {
 
 /// Whether the host is `localhost` or a literal address of this machine, a private network or a link.
 fn is_private(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
+    // A name may end in the root's dot and is the same name.
+    let Some(host) = url.host_str().map(|host| host.trim_end_matches('.')) else { return false };
     if host == "localhost" || host.ends_with(".localhost") || is_link_local(url) {
         return true;
     }
@@ -94,6 +95,7 @@ mod tests {
         assert!(go("https://h/", "https://169.254.169.254/").is_err());
         assert!(go("https://h/", "https://[::ffff:10.0.0.1]/").is_err());
         assert!(go("https://h/", "https://localhost/").is_err());
+        assert!(go("https://h/", "https://a.localhost./").is_err());
         assert!(follow(&Url::parse("https://h/").unwrap(), &HeaderMap::new()).is_err());
         assert!(go("http://10.0.0.1/", "http://169.254.169.254/").is_err());
         assert!(go("http://10.0.0.1/", "http://[fe80::1]/").is_err());

@@ -54,15 +54,16 @@ pub(crate) fn location(bytes: &[u8]) {
     }
     assert!(from.scheme() == "http" || to.scheme() == "https", "{from} to {to}");
     assert!(is_private(&from) || !is_private(&to), "{from} to {to}");
-    assert!(
-        !to.host_str().is_some_and(|host| host.starts_with("169.254.")) || from.host() == to.host(),
-        "{from} to {to}"
-    );
+    assert!(!to.host_str().is_some_and(is_link_local) || from.host() == to.host(), "{from} to {to}");
+}
+
+fn is_link_local(host: &str) -> bool {
+    matches!(host.parse::<IpAddr>(), Ok(IpAddr::V4(ip)) if ip.octets()[..2] == [169, 254])
 }
 
 /// Said once more, in other words than the parser's.
 fn is_private(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).trim_end_matches('.');
     let v4 = match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) => ip.octets(),
         Ok(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
