@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use builder::layer::{self, Part};
+use builder::layer::{self, LayerOptions, Part};
 use builder::tree::Tree;
 use builder::zip::{Data, Inflater, Kind, Method, Refusal};
 
@@ -50,9 +50,8 @@ fn joined(raw: &[u8], plain: &[u8]) {
     tree.insert("a", file(data));
     tree.insert("b", file(Data::plain(b"between")));
     tree.insert("c", file(data));
-    let made = layer::make(Part::Code, &tree, Duration::from_secs(8)).expect("a sound stream");
-    let tar = inflated(&made.layer.bytes);
-    assert_eq!(oci::Digest::of(&tar), made.layer.diff_id);
+    let made = layer::make(Part::Code, &tree, Duration::from_secs(8), &LayerOptions::default());
+    let tar = inflated(made.expect("a sound stream").layer.as_ref());
     let mut found = 0;
     for entry in tar::Archive::new(&tar[..]).entries().expect("a tar") {
         let mut entry = entry.expect("an entry");
@@ -67,14 +66,16 @@ fn joined(raw: &[u8], plain: &[u8]) {
     assert_eq!(found, 2);
 }
 
-/// One gzip member, by two decoders that must agree; neither goes on to a second member.
-pub(crate) fn inflated(gzip: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::new();
-    let mut decoder = flate2::read::GzDecoder::new(gzip);
+/// A layer's tar: one gzip member, by two decoders that must agree; neither goes on to a second member.
+pub(crate) fn inflated(layer: &dyn oci::Layer) -> Vec<u8> {
+    let (mut gzip, mut plain) = (Vec::new(), Vec::new());
+    layer.open().and_then(|mut bytes| bytes.read_to_end(&mut gzip)).expect("the layer's bytes");
+    let mut decoder = flate2::read::GzDecoder::new(&gzip[..]);
     std::io::Read::read_to_end(&mut decoder, &mut plain).expect("one gzip member");
     let body = &gzip[10..gzip.len() - 8];
     let other = miniz_oxide::inflate::decompress_to_vec(body).expect("one deflate stream");
     assert!(plain == other, "two decoders, two results");
+    assert_eq!(&oci::Digest::of(&plain), layer.diff_id());
     plain
 }
 
