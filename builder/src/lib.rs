@@ -31,7 +31,7 @@ pub use error::BuildError;
 use base::Base;
 use golang::Compile;
 use layer::{LayerOptions, Made, Part};
-use precompile::{Caches, Precompile, PrecompileJob};
+use precompile::{Caches, Precompile, PrecompileError, PrecompileJob};
 use tree::Tree;
 use zip::ArchiveLimits;
 
@@ -127,6 +127,7 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
                 let mtime = request.layers.mtime;
                 caches = precompile.precompile(&PrecompileJob { tree: &tree, language, base, mtime })?;
                 let limit = request.limits.decode_time;
+                layers.extend(Made::of_workers(&caches.workers).map_err(PrecompileError::Io)?);
                 layers.push(layer::make(Part::Caches, &caches.tree(), limit, &request.layers)?);
             }
             layers

@@ -176,6 +176,19 @@ pub(crate) fn program_layer(
     assemble::layer(&tree).map_err(|error| wrong(error.to_string()))
 }
 
+/// A layer of plain files that belong to root, and the length of its tar.
+pub(crate) fn files_layer(files: &[(String, Vec<u8>)]) -> std::io::Result<(MemoryLayer, u64)> {
+    let mut tree = Tree::default();
+    for (path, bytes) in files {
+        let node = tree::Node::File { bytes: bytes::Bytes::copy_from_slice(bytes), mode: 0o644 };
+        tree.insert(path, node).map_err(std::io::Error::other)?;
+    }
+    let layer = assemble::layer(&tree)?;
+    // A gzip member ends with the length of what is in it.
+    let length = layer.bytes.last_chunk().map_or(0, |length| u32::from_le_bytes(*length));
+    Ok((layer, u64::from(length)))
+}
+
 /// The packages' files as the recipe wants them, and those that no package has.
 fn unpacked(recipe: &Recipe, lock: &Lock, request: &BaseRequest<'_>) -> Result<Tree, BaseError> {
     let archives = fetch::all(lock, request)?;

@@ -83,6 +83,17 @@ pub struct Made {
 }
 
 impl Made {
+    /// What an interpreter makes of the worker programs: files of the image, outside of the function's directory. None
+    /// when there are none.
+    pub(crate) fn of_workers(files: &[(String, Vec<u8>)]) -> io::Result<Option<Self>> {
+        if files.is_empty() {
+            return Ok(None);
+        }
+        let (layer, tar_bytes) = crate::base::files_layer(files)?;
+        let layer = Arc::new(layer);
+        Ok(Some(Self { part: Part::Caches, layer, tar_bytes, compressed_bytes: tar_bytes, kept: false }))
+    }
+
     /// For people.
     #[must_use]
     pub fn report(&self) -> LayerReport {

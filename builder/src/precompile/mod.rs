@@ -37,6 +37,8 @@ pub struct PrecompileJob<'a> {
 pub struct Caches {
     /// Paths below the code directory, and bytes; in the order of the paths.
     pub files: Vec<(String, Vec<u8>)>,
+    /// The same for the image's worker programs, where it has none: paths of the image without the leading slash.
+    pub workers: Vec<(String, Vec<u8>)>,
     /// An environment variable that the interpreter finds them by.
     pub variable: Option<(String, String)>,
     /// Sources of the user's own that do not compile; sentences.

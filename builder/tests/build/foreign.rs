@@ -199,6 +199,14 @@ fn a_base_without_an_interpreter_is_told_what_is_missing() {
     assert!(said.contains("JSON array") && said.ends_with(": node"), "{said}");
 }
 
+/// The files of a layer.
+fn paths(layer: &ImageLayer) -> Vec<String> {
+    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(layer.layer.open().unwrap()));
+    let entries = tar.entries().unwrap().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.header().entry_type().is_file());
+    files.map(|entry| entry.path().unwrap().display().to_string()).collect()
+}
+
 /// Caches that are known.
 struct Fixed;
 
@@ -207,6 +215,7 @@ impl Precompile for Fixed {
         assert_eq!(job.tree.files().collect::<Vec<_>>(), ["handler.js"]);
         Ok(Caches {
             files: vec![("cache/x".into(), b"1".to_vec())],
+            workers: vec![("usr/local/lib/zipship/x".into(), b"2".to_vec())],
             variable: Some(("CACHE".into(), "/there".into())),
             warnings: vec!["a.js does not compile: no".into()],
         })
@@ -222,7 +231,9 @@ fn compiled_caches_are_a_layer_of_their_own_on_top() {
         built.image.layers.iter().map(|layer| layer.layer.digest().clone()).collect()
     };
     assert_eq!(digests(&with)[..3], digests(&without)[..]);
-    assert_eq!(digests(&with).len(), 4);
+    // The workers' lie below the function's.
+    let paths: Vec<Vec<String>> = with.image.layers[3..].iter().map(|layer| paths(layer)).collect();
+    assert_eq!(paths, [vec!["usr/local/lib/zipship/x"], vec!["home/app/function/cache/x"]]);
     assert_eq!(with.image.parsed_config().unwrap().config.env_value("CACHE"), Some("/there"));
     assert_eq!(with.report.warnings, ["a.js does not compile: no"]);
 }

@@ -12,6 +12,9 @@ use zipship_tests::{LoneShim, Place, in_root};
 
 use crate::lone::PUBLIC;
 
+/// Where python's worker lies in an image.
+const WORKERS: &str = "/usr/local/lib/zipship/python";
+
 /// A user's base and function, and what was built of them.
 struct Bench {
     place: Place,
@@ -161,7 +164,9 @@ async fn a_python_function_serves_on_a_users_base_and_is_compiled_only_once() ->
     let first = bench.build("python311", &["--precompile"], "compiled");
     assert_eq!(bench.build("python311", &["--precompile"], "again")["digest"], first["digest"]);
     assert_ne!(plain["digest"], first["digest"]);
-    assert_eq!(first["layers"][2]["part"], "compiled caches", "{first}");
+    let parts: Vec<&Value> = first["layers"].as_array().unwrap().iter().map(|one| &one["part"]).collect();
+    // Of the workers, and of the function.
+    assert_eq!(parts, ["dependencies", "code", "compiled caches", "compiled caches"]);
     assert_eq!(first["warnings"], json!([]), "what packages bring for others is no news");
 
     let root = bench.unpack("compiled");
@@ -178,6 +183,10 @@ async fn a_python_function_serves_on_a_users_base_and_is_compiled_only_once() ->
         assert!(said.contains(&line), "{said}");
     }
     assert!(!said.contains("# wrote"), "{said}");
+    let output =
+        root.run("/usr/bin/python3.11", &["-v", "-c", "import _zipship"], &[("PYTHONPATH", WORKERS)]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("python/_zipship/__pycache__/__init__.cpython-311.pyc'"), "{said}");
     assert_eq!(root.files(), before, "nothing is written although it could be");
     Ok(())
 }
