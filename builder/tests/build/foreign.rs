@@ -232,7 +232,7 @@ fn compiled_caches_are_a_layer_of_their_own_on_top() {
     };
     assert_eq!(digests(&with)[..3], digests(&without)[..]);
     // The workers' lie below the function's.
-    let paths: Vec<Vec<String>> = with.image.layers[3..].iter().map(|layer| paths(layer)).collect();
+    let paths: Vec<Vec<String>> = with.image.layers[3..].iter().map(paths).collect();
     assert_eq!(paths, [vec!["usr/local/lib/zipship/x"], vec!["home/app/function/cache/x"]]);
     assert_eq!(with.image.parsed_config().unwrap().config.env_value("CACHE"), Some("/there"));
     assert_eq!(with.report.warnings, ["a.js does not compile: no"]);
