@@ -17,6 +17,7 @@ mod headers;
 mod hold;
 mod instance;
 mod instances;
+mod listen;
 mod pool;
 mod probe;
 mod proxy;
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 pub use config::{GatewayConfig, Scheme};
 pub use control::NotPrepared;
 pub use instances::{BoxFuture, Instances, Phase, Revision, StartFailure, StartFailureKind, StartedInstance};
+pub use listen::Listening;
 pub use route::RouteState;
 pub use snapshot::{FunctionSnapshot, InstancePhase, InstanceSnapshot, Snapshot};
 

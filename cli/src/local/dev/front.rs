@@ -1,37 +1,24 @@
 //! The listener: which function a request is for, and whether its files are loaded; the gateway does the rest.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use contract::event::{X_REQUEST_ID, is_request_id};
-use gateway::{BodyError, BoxBody, Gateway};
+use gateway::{BodyError, BoxBody, Gateway, Listening};
 use http::uri::{Parts, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use super::keeper::{Keeper, Served};
 use super::page;
 use super::report::{Reporter, Ticket};
 use super::watch::Watcher;
 use crate::local::identity;
-
-/// How long a client may take to send its request's head, as on the server; a kept connection may rest as long.
-const HEAD_LIMIT: Duration = Duration::from_secs(60);
-/// Pause after a failed accept: out of descriptors, most likely.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where requests go.
 pub(super) struct Front {
@@ -144,58 +131,11 @@ impl Body for Told {
     }
 }
 
-/// A listener that accepts until it is stopped.
-pub(super) struct Listening {
-    stop: watch::Sender<bool>,
-    accepting: JoinHandle<GracefulShutdown>,
-}
-
-impl Listening {
-    /// No new connections; requests that run may finish within `limit`.
-    pub(super) async fn stop(self, limit: Duration) {
-        let _ = self.stop.send(true);
-        if let Ok(connections) = self.accepting.await {
-            let _ = tokio::time::timeout(limit, connections.shutdown()).await;
-        }
-    }
-}
-
 /// Accepts from now on.
 pub(super) fn listen(socket: std::net::TcpListener, front: Arc<Front>) -> std::io::Result<Listening> {
     socket.set_nonblocking(true)?;
-    let socket = TcpListener::from_std(socket)?;
-    let (stop, stopped) = watch::channel(false);
-    Ok(Listening { stop, accepting: tokio::spawn(accept(socket, front, stopped)) })
-}
-
-async fn accept(
-    socket: TcpListener,
-    front: Arc<Front>,
-    mut stopped: watch::Receiver<bool>,
-) -> GracefulShutdown {
-    let connections = GracefulShutdown::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    loop {
-        // Cancel-safe: an accept that is dropped has taken no connection.
-        let accepted = tokio::select! {
-            accepted = socket.accept() => accepted,
-            _ = stopped.changed() => return connections,
-        };
-        let Ok((stream, peer)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        // Failing only costs time.
-        let _ = stream.set_nodelay(true);
+    Ok(Listening::start(TcpListener::from_std(socket)?, move |request, peer| {
         let front = front.clone();
-        let service = service_fn(move |request| {
-            let front = front.clone();
-            async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
-        });
-        let connection =
-            connections.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-        // Errors are the caller's: it went away or spoke nonsense, and hyper has answered what can be answered.
-        tokio::spawn(async move { drop(connection.await) });
-    }
+        async move { front.answer(request, peer).await }
+    }))
 }

@@ -1,0 +1,141 @@
+//! The accept loop of a listener in front of the gateway: HTTP/1.1, heads in bounded time, an end that lets what runs
+//! finish. What a request is answered with is the caller's.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::{conn::auto, graceful::GracefulShutdown};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::BodyError;
+
+/// How long a client may take to send its request's head; a kept connection may rest as long.
+const HEAD_LIMIT: Duration = Duration::from_secs(60);
+/// Pause after a failed accept: out of descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener that accepts until it is stopped.
+pub struct Listening {
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<GracefulShutdown>,
+}
+
+impl Listening {
+    /// Accepts on `socket` from now on. `answer` gets each request with the address that it comes from.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start<A, F, B>(socket: TcpListener, answer: A) -> Self
+    where
+        A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BodyError>,
+    {
+        let (stop, stopped) = watch::channel(false);
+        Self { stop, accepting: tokio::spawn(accept(socket, answer, stopped)) }
+    }
+
+    /// No new connections; requests that run may finish within `limit`.
+    pub async fn stop(self, limit: Duration) {
+        let _ = self.stop.send(true);
+        if let Ok(connections) = self.accepting.await {
+            let _ = tokio::time::timeout(limit, connections.shutdown()).await;
+        }
+    }
+}
+
+async fn accept<A, F, B>(
+    socket: TcpListener,
+    answer: A,
+    mut stopped: watch::Receiver<bool>,
+) -> GracefulShutdown
+where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BodyError>,
+{
+    let connections = GracefulShutdown::new();
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    loop {
+        // Cancel-safe: an accept that is dropped has taken no connection.
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = stopped.changed() => return connections,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // Failing only costs time.
+        let _ = stream.set_nodelay(true);
+        let answer = answer.clone();
+        let service = service_fn(move |request| {
+            let answer = answer(request, peer);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // The caller's doing: it went away or spoke nonsense, and hyper has answered what can be answered.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, %peer, "a connection ended early");
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use http_body_util::Full;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_runs_at_the_end_is_answered_and_nobody_else_is_heard() {
+        let socket = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = socket.local_addr().expect("an address");
+        let (runs, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (told, waits) = (runs.clone(), go.clone());
+        let listening = Listening::start(socket, move |_request, peer| {
+            let (told, waits) = (told.clone(), waits.clone());
+            async move {
+                told.notify_one();
+                waits.notified().await;
+                Response::new(Full::new(bytes::Bytes::from(peer.port().to_string())))
+            }
+        });
+        let mut running = TcpStream::connect(address).await.expect("a connection");
+        running.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("written");
+        runs.notified().await;
+        let stopping = tokio::spawn(listening.stop(Duration::from_secs(20)));
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        go.notify_one();
+        let mut answer = String::new();
+        running.read_to_string(&mut answer).await.expect("the end");
+        let port = running.local_addr().expect("an address").port().to_string();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&port), "{answer}");
+        stopping.await.expect("stopped");
+    }
+}
