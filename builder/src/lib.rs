@@ -107,11 +107,15 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
     let archive = zip::vet(request.archive, &request.limits)?;
     let tree = Tree::of(&archive);
     let mut caches = Caches::default();
+    let mut labels = request.labels.clone();
     let layers = match &handler {
         Handler::Package { path } => {
             let mut job = golang::plan(&tree, path)?;
             job.environment.insert("GOARCH".to_owned(), request.base.architecture.name().to_owned());
             let binary = request.compile.ok_or(BuildError::NoCompiler)?.compile(&job)?;
+            if let Some(version) = golang::version(&binary) {
+                labels.insert(golang::VERSION_LABEL.to_owned(), version.to_owned());
+            }
             vec![layer::make(
                 Part::Program,
                 &Tree::of_program(golang::PROGRAM, &binary),
@@ -139,7 +143,8 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
         warnings: archive.warnings.into_iter().chain(caches.warnings).collect(),
         layers: layers.iter().map(Made::report).collect(),
     };
-    Ok(Built { image: image::assemble(request, layers, caches.variable)?, report })
+    let image = image::assemble(&BuildRequest { labels: &labels, ..*request }, layers, caches.variable)?;
+    Ok(Built { image, report })
 }
 
 /// The layers of a language that runs from source: dependencies below, code above; empty ones left out.

@@ -1,6 +1,7 @@
 //! `zipship`: the command line.
 
 mod commands;
+mod go_proxy;
 mod local;
 mod log;
 mod programs;

@@ -1,6 +1,7 @@
-//! Compile jobs: a Go toolchain over somebody's source, in a sandbox without network.
+//! Compile jobs: a Go toolchain over somebody's source, in a sandbox without network, or with a forwarder as all its network.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,7 +30,14 @@ pub struct CompileSpec {
     pub timeout: Duration,
     /// Where its standard output and standard error go.
     pub log: OwnedFd,
+    /// For a job that fetches: one end of a socket pair of `local::inlet`. The job finds a listening socket at
+    /// [`FORWARDER`] in its own network namespace, which has nothing else, and the other end gets that socket.
+    /// A job without it has no network at all.
+    pub inlet: Option<OwnedFd>,
 }
+
+/// Where a job that fetches finds whoever forwards for it.
+pub const FORWARDER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3128);
 
 /// How a compile job ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use oci::Digest;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-pub use compile::{CompileOutcome, CompileSpec};
+pub use compile::{CompileOutcome, CompileSpec, FORWARDER};
 pub use error::RunnerError;
 pub use instance::{Compression, Exited, InstanceFds, InstanceInfo, InstanceSpec, InstanceState};
 

@@ -113,6 +113,7 @@ impl Server {
             .arg(place.existing("ZIPSHIP_GO_ROOT")?)
             .arg("--go-cache")
             .arg(place.existing("ZIPSHIP_GO_CACHE")?)
+            .args(["--go-proxy", crate::module_proxy()?])
             .args(&self.arguments)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())

@@ -61,6 +61,14 @@ impl Zip {
         self
     }
 
+    /// The same archive without what lies below a folder.
+    #[must_use]
+    pub fn without_folder(mut self, name: &str) -> Self {
+        let prefix = format!("{name}/");
+        self.files.retain(|(file, _)| !file.starts_with(&prefix));
+        self
+    }
+
     /// The archive's bytes.
     ///
     /// # Panics

@@ -6,6 +6,7 @@ use crate::killpoint;
 
 /// Every outside effect there is; the end-to-end tests kill the server at each.
 pub const EFFECTS: &[&str] = &[
+    "modules.download",
     "compile.run",
     "image.push",
     "image.tag",

@@ -64,6 +64,8 @@ pub struct Platform {
     /// Layers that were made before. Functions share it: a layer is found by all that it is made from, so what is
     /// found is what would be made.
     pub layers: Arc<builder::layer::LayerCache>,
+    /// Where the modules of Go functions come from.
+    pub module_proxy: Option<builder::golang::modules::ModuleProxy>,
     /// Sends the probe.
     pub http: reqwest::Client,
     /// `http://host:port` of the public listener, as this machine reaches it.

@@ -7,6 +7,7 @@ mod listener;
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use builder::layer::LayerCache;
+use builder::golang::modules::ModuleProxy;
 use gateway::{Gateway, GatewayConfig};
 use registry::Registry;
 use runner::Backend;
@@ -41,6 +42,8 @@ pub struct ServeConfig {
     pub images: PathBuf,
     /// The gateway's part.
     pub gateway: GatewayConfig,
+    /// Where the modules of Go functions come from; without it they must be vendored.
+    pub module_proxy: Option<ModuleProxy>,
 }
 
 /// What is told once the server answers.
@@ -79,7 +82,7 @@ pub async fn run(
     announce: impl FnOnce(Announcement),
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let ServeConfig { mut config, images, gateway } = serve;
+    let ServeConfig { mut config, images, gateway, module_proxy } = serve;
     let state = State::open(&config).await?;
     let first = state.store.bootstrap(&config.first_key_file()).await.map_err(failed("the first API key"))?;
     let bases = bases::load(&images).map_err(failed("the base images"))?;
@@ -108,6 +111,7 @@ pub async fn run(
             LayerCache::open(&config.data.join(MADE_LAYERS.0), MADE_LAYERS.1)
                 .map_err(failed("the layers made before"))?,
         ),
+        module_proxy,
         http: reqwest::Client::builder().no_proxy().build().map_err(failed("the probe's client"))?,
         public_path: format!("http://{own}"),
     });

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::package::clause;
-use super::{CACHE, CompileJob, OUTPUT, SOURCES, SourceFile, TEMPORARY, TOOLCHAIN};
+use super::{CACHE, CompileJob, Download, MODULES, OUTPUT, SOURCES, SourceFile, TEMPORARY, TOOLCHAIN, gomod};
 use crate::tree::Tree;
 use crate::zip::{Inflater, Refusal};
 
 /// Directory of the code in a made-up GOPATH, for archives without go.mod.
 const GOPATH_PACKAGE: &str = "src/handler";
+/// Directory of the code when modules lie beside it.
+const BESIDE_MODULES: &str = "code";
 
 /// Why an archive cannot be handed to the compiler. `Display` is a user's sentence.
 #[derive(Debug, thiserror::Error)]
@@ -31,16 +33,24 @@ pub enum PlanError {
         /// Directories that are `package main`.
         mains: Vec<String>,
     },
-    /// go.mod asks for modules and there is no vendor directory.
+    /// go.mod asks for modules, which are to be fetched, and nothing says what they must be.
     #[error(
-        "{gomod} requires {module} and the archive has no vendor directory beside it; \
-         run \"go mod vendor\" and add vendor/ to the archive"
+        "{gomod} requires {module}, and there is neither a vendor directory nor a go.sum beside it; \
+         run \"go mod tidy\" and add go.sum to the archive (or \"go mod vendor\" and add vendor/)"
     )]
-    NotVendored {
+    NoSums {
         /// Path of go.mod.
         gomod: String,
         /// The first module that is required.
         module: String,
+    },
+    /// go.mod replaces a module with a directory that is not in the archive.
+    #[error("{gomod} replaces a module with {target}, which is outside of the archive")]
+    ReplacedOutside {
+        /// Path of go.mod.
+        gomod: String,
+        /// The path that leads out.
+        target: String,
     },
     /// A source file does not decode.
     #[error(transparent)]
@@ -61,43 +71,93 @@ fn listed(mains: &[String]) -> String {
 pub fn plan(tree: &Tree<'_>, package: &str) -> Result<CompileJob, PlanError> {
     let files = sources(tree)?;
     require_main(&files, package)?;
-    let root = module_root(&files, package);
-    let within =
-        |prefix: &str, path: &str| if path == "." { prefix.to_owned() } else { format!("{prefix}/{path}") };
-    let mut environment = environment();
-    let mut argv: Vec<String> = [
-        &format!("{TOOLCHAIN}/bin/go"),
-        "build",
-        "-trimpath",
-        "-buildvcs=false",
-        "-ldflags=-s -w -buildid=",
-        "-o",
-        OUTPUT,
-    ]
-    .map(str::to_owned)
-    .into();
-    let (files, workdir, target) = match root {
-        Some(root) => {
-            if has_vendor(&files, &root) {
-                argv.insert(2, "-mod=vendor".to_owned());
-            } else {
-                require_no_modules(&files, &root)?;
-            }
-            environment.insert("GO111MODULE".into(), "on".into());
-            environment.insert("GOPATH".into(), format!("{TEMPORARY}/go"));
-            let target = below(package, &root);
-            (files, within(SOURCES, &root), target)
-        }
-        None => {
-            environment.insert("GO111MODULE".into(), "off".into());
-            environment.insert("GOPATH".into(), SOURCES.into());
-            let moved =
-                |file: SourceFile| SourceFile { path: format!("{GOPATH_PACKAGE}/{}", file.path), ..file };
-            (files.into_iter().map(moved).collect(), within(SOURCES, GOPATH_PACKAGE), package.to_owned())
-        }
+    match module_root(&files, package) {
+        None => Ok(in_gopath(files, package)),
+        Some(root) => in_module(files, &root, package),
+    }
+}
+
+/// Without go.mod: the code is a package of a made-up GOPATH.
+fn in_gopath(files: Vec<SourceFile>, package: &str) -> CompileJob {
+    let own = [("GO111MODULE", "off"), ("GOPATH", SOURCES)];
+    let workdir = within(SOURCES, GOPATH_PACKAGE);
+    job(moved(files, GOPATH_PACKAGE), workdir, package, &[], &own)
+}
+
+fn in_module(files: Vec<SourceFile>, root: &str, package: &str) -> Result<CompileJob, PlanError> {
+    require_own_replacements(&files)?;
+    let package = below(package, root);
+    if has_vendor(&files, root) {
+        return Ok(job(files, within(SOURCES, root), &package, &["-mod=vendor"], &MODULE));
+    }
+    let Some((gomod, module)) = needed(&files, root) else {
+        return Ok(job(files, within(SOURCES, root), &package, &[], &MODULE));
     };
-    argv.push(if target == "." { target } else { format!("./{target}") });
-    Ok(CompileJob { files, workdir, argv, environment, output: OUTPUT.to_owned() })
+    if file(&files, root, "go.sum").is_none() {
+        return Err(PlanError::NoSums { gomod, module });
+    }
+    let download = Download {
+        files: files.iter().filter(|file| describes_module(&file.path)).cloned().collect(),
+        workdir: within(SOURCES, root),
+        argv: vec![go(), "mod".to_owned(), "download".to_owned()],
+        environment: environment(&FETCHING),
+        gomod,
+        module,
+    };
+    let proxy = format!("file://{MODULES}");
+    let own = [&MODULE[..], &[("GOPROXY", &proxy), ("GOMODCACHE", MODULE_CACHE)]].concat();
+    // Everything that go.sum does not vouch for is an error.
+    let flags = ["-mod=readonly", "-modcacherw"];
+    let workdir = within(&within(SOURCES, BESIDE_MODULES), root);
+    let job = job(moved(files, BESIDE_MODULES), workdir, &package, &flags, &own);
+    Ok(CompileJob { download: Some(download), ..job })
+}
+
+fn job(
+    files: Vec<SourceFile>,
+    workdir: String,
+    package: &str,
+    flags: &[&str],
+    own: &[(&str, &str)],
+) -> CompileJob {
+    let mut argv = vec![go(), "build".to_owned()];
+    argv.extend(flags.iter().chain(&FLAGS).map(|&flag| flag.to_owned()));
+    argv.push(if package == "." { ".".to_owned() } else { format!("./{package}") });
+    let environment = environment(own);
+    CompileJob { files, workdir, argv, environment, output: OUTPUT.to_owned(), download: None }
+}
+
+fn go() -> String {
+    format!("{TOOLCHAIN}/bin/go")
+}
+
+/// No linker but Go's own: objects in the archive (`.syso`) would have the machine's C compiler called.
+const FLAGS: [&str; 5] =
+    ["-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid= -linkmode=internal", "-o", OUTPUT];
+
+/// Where the go tool unpacks modules: not kept.
+const MODULE_CACHE: &str = "/tmp/modules";
+
+/// Of a compilation with go.mod.
+const MODULE: [(&str, &str); 2] = [("GO111MODULE", "on"), ("GOPATH", "/tmp/go")];
+
+/// Of fetching. `GOPROXY` is added by whoever has a forwarder, without `direct`: nothing comes from where modules
+/// are developed, no version control program is run, and no other toolchain is fetched. What the modules must be
+/// says go.sum, not a database on the network.
+const FETCHING: [(&str, &str); 4] = [
+    ("GO111MODULE", "on"),
+    ("GOPATH", "/tmp/go"),
+    ("GOMODCACHE", MODULE_CACHE),
+    // Directories that nobody may write are hard to remove.
+    ("GOFLAGS", "-modcacherw"),
+];
+
+fn within(prefix: &str, path: &str) -> String {
+    if path == "." { prefix.to_owned() } else { format!("{prefix}/{path}") }
+}
+
+fn moved(files: Vec<SourceFile>, directory: &str) -> Vec<SourceFile> {
+    files.into_iter().map(|file| SourceFile { path: format!("{directory}/{}", file.path), ..file }).collect()
 }
 
 /// All files, decoded; links to files become copies, so that nothing can point anywhere.
@@ -116,8 +176,9 @@ fn sources(tree: &Tree<'_>) -> Result<Vec<SourceFile>, Refusal> {
     Ok(files)
 }
 
-fn environment() -> BTreeMap<String, String> {
-    [
+/// A clean environment: nothing of it is the caller's.
+fn environment(own: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let all = [
         ("CGO_ENABLED", "0"),
         ("GOOS", "linux"),
         ("GOARCH", "amd64"),
@@ -125,6 +186,10 @@ fn environment() -> BTreeMap<String, String> {
         ("GOTOOLCHAIN", "local"),
         ("GOPROXY", "off"),
         ("GOSUMDB", "off"),
+        ("GOVCS", "*:off"),
+        ("GOPRIVATE", ""),
+        ("GONOPROXY", ""),
+        ("GOINSECURE", ""),
         ("GOENV", "off"),
         ("GOWORK", "off"),
         ("GOFLAGS", ""),
@@ -132,10 +197,9 @@ fn environment() -> BTreeMap<String, String> {
         ("GOCACHE", CACHE),
         ("HOME", TEMPORARY),
         ("TMPDIR", TEMPORARY),
-        ("PATH", "/usr/local/go/bin:/usr/bin:/bin"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
+        ("PATH", "/usr/local/go/bin"),
+    ];
+    all.iter().chain(own).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// Directory of a path, `.` for the root.
@@ -203,36 +267,28 @@ fn has_vendor(files: &[SourceFile], root: &str) -> bool {
     files.iter().any(|file| file.path.starts_with(&prefix))
 }
 
-/// Without a vendor directory only the standard library and modules of the archive itself are at hand.
-fn require_no_modules(files: &[SourceFile], root: &str) -> Result<(), PlanError> {
-    let Some(gomod) = file(files, root, "go.mod") else { return Ok(()) };
+/// The go.mod of a directory and the first module that it needs from elsewhere.
+fn needed(files: &[SourceFile], root: &str) -> Option<(String, String)> {
+    let gomod = file(files, root, "go.mod")?;
     let text = String::from_utf8_lossy(&gomod.bytes);
-    let local: BTreeSet<&str> = directives(&text, "replace")
-        .filter(|words| words.iter().skip_while(|w| **w != "=>").nth(1).is_some_and(|to| to.starts_with('.')))
-        .filter_map(|words| words.first().copied())
-        .collect();
-    let missing =
-        directives(&text, "require").filter_map(|w| w.first().copied()).find(|m| !local.contains(m));
-    match missing {
-        Some(module) => Err(PlanError::NotVendored { gomod: gomod.path.clone(), module: module.to_owned() }),
-        None => Ok(()),
-    }
+    gomod::first_needed(&text).map(|module| (gomod.path.clone(), module.to_owned()))
 }
 
-/// The words of every line of a go.mod directive, in its one-line and its block form.
-fn directives<'t>(text: &'t str, name: &'t str) -> impl Iterator<Item = Vec<&'t str>> {
-    let mut inside = false;
-    text.lines().filter_map(move |line| {
-        let words: Vec<&str> = line.split("//").next().unwrap_or_default().split_whitespace().collect();
-        match words.as_slice() {
-            [first, "("] if *first == name => inside = true,
-            [")", ..] => inside = false,
-            [first, rest @ ..] if *first == name && !rest.is_empty() => return Some(rest.to_vec()),
-            [_, ..] if inside => return Some(words),
-            _ => {}
+/// In a sandbox there is nothing outside of the archive; without one there might be.
+fn require_own_replacements(files: &[SourceFile]) -> Result<(), PlanError> {
+    for file in files.iter().filter(|file| file.path.rsplit('/').next() == Some("go.mod")) {
+        let text = String::from_utf8_lossy(&file.bytes);
+        if let Some(target) = gomod::first_outside(&text, directory(&file.path)) {
+            let (gomod, target) = (file.path.clone(), target.to_owned());
+            return Err(PlanError::ReplacedOutside { gomod, target });
         }
-        None
-    })
+    }
+    Ok(())
+}
+
+/// What `go mod download` reads.
+fn describes_module(path: &str) -> bool {
+    matches!(path.rsplit('/').next(), Some("go.mod" | "go.sum"))
 }
 
 #[cfg(test)]
@@ -294,12 +350,35 @@ mod tests {
                 .unwrap_err(),
             "handler package \"lib\" is package lib, not package main; no directory of the archive is package main"
         );
-        let gomod =
-            "module x\nreplace here => ./here\nrequire (\n\there v1 // c\n\tgithub.com/a/b v1.2.3\n)\n";
-        assert!(
-            check("cmd/a", &[main, ("go.mod", gomod)])
-                .unwrap_err()
-                .starts_with("go.mod requires github.com/a/b and")
+        let gomod = "module x\nrequire github.com/a/b v1.2.3\n";
+        let refused = check("cmd/a", &[main, ("go.mod", gomod)]).unwrap_err();
+        assert!(refused.starts_with("go.mod requires github.com/a/b, and there is neither"), "{refused}");
+        let gomod = "module x\nreplace a.b/c => ../../etc\n";
+        assert_eq!(
+            check("cmd/a", &[main, ("svc/go.mod", gomod), ("go.mod", "module y")]).unwrap_err(),
+            "svc/go.mod replaces a module with ../../etc, which is outside of the archive"
         );
+    }
+
+    #[test]
+    fn modules_that_are_not_vendored_are_fetched_first_by_a_tool_that_sees_no_source() {
+        let files = [
+            ("svc/go.mod", "module x\nrequire a.b/c v1.0.0\n"),
+            ("svc/go.sum", ""),
+            ("svc/main.go", "package main"),
+        ];
+        let job = check("svc", &files).unwrap();
+        let download = job.download.unwrap();
+        let seen: Vec<&str> = download.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(seen, ["svc/go.mod", "svc/go.sum"]);
+        assert_eq!(download.argv, ["/usr/local/go/bin/go", "mod", "download"]);
+        assert_eq!((download.workdir.as_str(), job.workdir.as_str()), ("/src/svc", "/src/code/svc"));
+        assert_eq!(job.environment["GOPROXY"], "file:///src/modules");
+        assert!(job.argv.contains(&"-mod=readonly".to_owned()));
+        for (name, value) in
+            [("GOVCS", "*:off"), ("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("GOPRIVATE", "")]
+        {
+            assert_eq!(download.environment[name], value, "{name}");
+        }
     }
 }

@@ -2,23 +2,30 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use builder::golang::{Compile, CompileError, LocalCompile, plan};
 use builder::tree::Tree;
 use builder::zip::{Data, Kind};
 
-fn compiler() -> LocalCompile {
+pub(crate) fn compiler() -> LocalCompile {
     let root = Command::new("go").args(["env", "GOROOT"]).output().expect("these tests need go");
     assert!(root.status.success());
     LocalCompile {
         toolchain: String::from_utf8(root.stdout).unwrap().trim().into(),
-        cache: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("go-cache"),
+        cache: cache(),
         timeout: Duration::from_secs(240),
+        proxy: None,
+        modules: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("go-modules"),
     }
 }
 
-fn compile(compiler: &LocalCompile, package: &str, files: &[(&str, &str)]) -> Result<Vec<u8>, CompileError> {
+pub(crate) fn compile(
+    compiler: &LocalCompile,
+    package: &str,
+    files: &[(&str, &str)],
+) -> Result<Vec<u8>, CompileError> {
     let mut tree = Tree::default();
     for (path, text) in files {
         tree.insert(path, Kind::File { executable: false, data: Data::plain(text.as_bytes()) });
@@ -26,7 +33,7 @@ fn compile(compiler: &LocalCompile, package: &str, files: &[(&str, &str)]) -> Re
     compiler.compile(&plan(&tree, package).unwrap())
 }
 
-fn output(program: &[u8]) -> String {
+pub(crate) fn output(program: &[u8]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("program");
     std::fs::write(&path, program).unwrap();
@@ -80,4 +87,76 @@ fn a_compiler_that_is_slow_or_missing_is_told_apart() {
     assert_eq!(compile(&slow, ".", &hello), Err(CompileError::TimedOut));
     let missing = LocalCompile { toolchain: "/nowhere".into(), ..compiler() };
     assert!(matches!(compile(&missing, ".", &hello), Err(CompileError::Unavailable(_))));
+}
+
+/// Whatever of the archive could change what is run, or read, on the machine that compiles.
+#[test]
+fn an_archive_runs_nothing_and_reads_nothing_of_the_machine_that_compiles_it() {
+    let compiler = compiler();
+    let gomod = ("go.mod", "module example.com/x\n\ngo 1.21\n");
+    let rejected = |files: &[(&str, &str)], words: &str| {
+        let mut all = vec![gomod];
+        all.extend(files);
+        let Err(CompileError::Rejected(said)) = compile(&compiler, ".", &all) else {
+            panic!("{words:?}: it compiled");
+        };
+        assert!(said.contains(words), "{words:?} is not in {said:?}");
+    };
+    let main = "package main\nfunc main() {}\n";
+    let embed = |pattern: &str| {
+        format!(
+            "package main\nimport _ \"embed\"\n//go:embed {pattern}\nvar s string\nfunc main() {{ print(s) }}\n"
+        )
+    };
+    rejected(&[("main.go", &embed("/etc/passwd"))], "pattern /etc/passwd: invalid pattern syntax");
+    rejected(&[("main.go", &embed("../../etc/passwd"))], "invalid pattern syntax");
+    rejected(&[("main.go", &embed("link"))], "pattern link: no matching files found");
+    let cgo = "package main\n// #cgo LDFLAGS: -fplugin=/tmp/x.so\nimport \"C\"\nfunc main() {}\n";
+    rejected(&[("main.go", cgo)], "build constraints exclude all Go files");
+    let directive = "package main\n//go:cgo_ldflag \"-fplugin=x\"\nfunc main() {}\n";
+    rejected(&[("main.go", directive)], "//go:cgo_ldflag");
+    // An object for a C linker: Go's own reads it, and nothing runs.
+    rejected(&[("main.go", main), ("x.syso", "!<arch>\nno object")], "external linking required");
+    let generate = "package main\n//go:generate /bin/sh -c \"exit 1\"\nfunc main() {}\n";
+    let quiet = [
+        gomod,
+        ("main.go", generate),
+        ("main_test.go", "package main\nfunc init() { panic(1) }\n"),
+        ("go.env", "GOFLAGS=-toolexec=/bin/false\n"),
+        (".config/go/env", "GOFLAGS=-toolexec=/bin/false\n"),
+        ("go.work", "go 1.99\n"),
+    ];
+    compile(&compiler, ".", &quiet).unwrap();
+}
+
+#[test]
+fn a_go_that_is_too_old_says_so_and_fetches_no_other() {
+    let main = ("main.go", "package main\nfunc main() {}\n");
+    let compiler = compiler();
+    let built = compile(&compiler, ".", &[("go.mod", "module example.com/x\n\ngo 1.99\n"), main]);
+    let said = built.unwrap_err().to_string();
+    assert!(said.contains("requires go >= 1.99 (running go 1."), "{said}");
+    let named = compile(
+        &compiler,
+        ".",
+        &[("go.mod", "module example.com/x\n\ngo 1.21\n\ntoolchain go1.99.0\n"), main],
+    );
+    let program = named.unwrap();
+    let said = Command::new("go").args(["env", "GOVERSION"]).output().unwrap();
+    let running = String::from_utf8(said.stdout).unwrap();
+    assert_eq!(builder::golang::version(&program), running.trim().strip_prefix("go"));
+}
+
+/// Without the cache of the standard library too: the program depends on the sources and the toolchain only.
+#[test]
+fn a_cold_cache_gives_the_same_program() {
+    let cold = tempfile::tempdir().unwrap();
+    // Nothing but the runtime is compiled: seconds.
+    let files = [
+        ("go.mod", "module example.com/x\n\ngo 1.21\n"),
+        ("main.go", "package main\nfunc main() { print(1) }\n"),
+    ];
+    let warm = compile(&compiler(), ".", &files).unwrap();
+    let compiler = LocalCompile { cache: cold.path().join("made"), ..compiler() };
+    assert!(compile(&compiler, ".", &files).unwrap() == warm, "the cache changes the program");
 }

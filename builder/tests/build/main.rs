@@ -13,6 +13,8 @@ mod joiner;
 mod kept;
 mod layers;
 mod producers;
+mod modules;
+mod proxy;
 mod refusals_page;
 mod rules;
 mod seeds;

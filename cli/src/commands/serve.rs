@@ -11,10 +11,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use builder::base;
+use builder::{base, golang::modules::ModuleProxy};
 use clap::Args;
 use runner::local::{LauncherConfig, life, server_dir};
 use tracing::level_filters::LevelFilter;
+
+use crate::go_proxy;
 
 use super::build::limits::Limits;
 
@@ -45,6 +47,10 @@ pub(crate) struct Serve {
     /// A Go build cache with the compiled standard library: the first build takes a second, not twenty.
     #[arg(long, value_name = "DIR")]
     pub(crate) go_cache: Option<PathBuf>,
+    /// Go module proxies for functions whose modules are not vendored, with commas; `off` for none [default: what
+    /// `go env GOPROXY` of the toolchain says, without `direct`].
+    #[arg(long, value_name = "URL")]
+    pub(crate) go_proxy: Option<String>,
     /// The OCI runtime that makes sandboxes.
     #[arg(long, default_value = "runc", value_name = "PROGRAM")]
     pub(crate) runtime: PathBuf,
@@ -174,6 +180,9 @@ fn server_arguments(serve: &Serve, data: &Path) -> anyhow::Result<Vec<String>> {
     if let Some(url) = &serve.public_url {
         arguments.extend(["--public-url".to_owned(), url.clone()]);
     }
+    let proxies = go_proxy::list(serve.go_proxy.as_deref(), serve.go_root.as_deref());
+    ModuleProxy::parse(&proxies)?;
+    arguments.extend(["--go-proxy".to_owned(), proxies]);
     if serve.json {
         arguments.push("--json".to_owned());
     }

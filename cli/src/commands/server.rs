@@ -12,6 +12,7 @@ use runner::local::{Client, server_dir};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve::{Serve, images_of};
+use crate::go_proxy;
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
@@ -45,7 +46,9 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
             _ = int.recv() => {}
         }
     };
-    serve::run(ServeConfig { config, images, gateway }, Arc::new(launcher), announce, stop).await?;
+    let module_proxy = go_proxy::of_machine(arguments.go_proxy.as_deref(), None)?;
+    serve::run(ServeConfig { config, images, gateway, module_proxy }, Arc::new(launcher), announce, stop)
+        .await?;
     Ok(())
 }
 

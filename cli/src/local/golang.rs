@@ -10,6 +10,7 @@ use builder::tree::Tree;
 use builder::zip::{Data, Kind};
 
 use super::interpreter::Interpreter;
+use crate::go_proxy;
 
 /// How long a compilation may take.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -34,7 +35,13 @@ pub(super) fn compile(directory: &Path, package: &str, toolchain: &Interpreter) 
     };
     job.environment.insert("GOARCH".to_owned(), architecture.to_owned());
     let cache = toolchain.cache.clone().unwrap_or_else(|| crate::programs::cache().join("go-build"));
-    let compiler = LocalCompile { toolchain: toolchain.path.clone(), cache, timeout: LIMIT };
+    let compiler = LocalCompile {
+        proxy: go_proxy::of_machine(None, Some(&toolchain.path)).map_err(|error| error.to_string())?,
+        modules: crate::programs::cache().join("go-modules"),
+        toolchain: toolchain.path.clone(),
+        cache,
+        timeout: LIMIT,
+    };
     compiler.compile(&job).map_err(|error| error.to_string())
 }
 

@@ -205,7 +205,8 @@ impl Backend for Client {
                 memory_mb: spec.memory_mb,
                 timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
             };
-            match self.call(Call::Compile(call), vec![spec.log]).await? {
+            let fds = [Some(spec.log), spec.inlet].into_iter().flatten().collect();
+            match self.call(Call::Compile(call), fds).await? {
                 Answer::Compiled(outcome) => Ok(outcome),
                 other => Err(unexpected(&other)),
             }

@@ -12,18 +12,22 @@ use contract::environment::CONTAINER_UID;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind, unmount};
 
+use super::inlet;
+
 /// Bytes of new files in a job's cache; they count as its memory too.
 const CACHE_BYTES: u64 = 512 << 20;
 /// Mount points of a job, in the order in which they are unmounted.
 const POINTS: [&str; 4] = ["cache", "scratch", "out", "src"];
 
-/// Mounts what a job needs below `points`. `server` is the server's directory, `uid` its user.
+/// Mounts what a job needs below `points`. `server` is the server's directory, `uid` its user, `inlet` the way of a
+/// socket to a job that fetches.
 pub(crate) fn mount_job(
     id: &str,
     server: &OwnedFd,
     uid: u32,
     cache: Option<&Path>,
     points: &Path,
+    inlet: Option<&OwnedFd>,
 ) -> io::Result<()> {
     for point in POINTS {
         fs::create_dir_all(points.join(point))?;
@@ -31,11 +35,18 @@ pub(crate) fn mount_job(
     for name in ["src", "out"] {
         bind_from_server(server, uid, &format!("builds/{id}/{name}"), &points.join(name))?;
     }
-    mount_cache(cache, points)
+    mount_cache(cache, points)?;
+    inlet.map_or(Ok(()), |inlet| inlet::open(inlet, &points.join(inlet::POINT)))
 }
 
 /// Undoes `mount_job`, as far as it came.
 pub(crate) fn unmount_job(points: &Path) -> io::Result<()> {
+    let network = points.join(inlet::POINT);
+    if network.exists() {
+        // An error tells that it came no further than the file.
+        let _ = unmount(&network, UnmountFlags::DETACH);
+        fs::remove_file(&network)?;
+    }
     for point in POINTS {
         let point = points.join(point);
         // Not mounted, or not even made.

@@ -368,8 +368,10 @@ impl Launcher {
             }
             Call::Start(spec) => self.start(caller, spec, exactly::<4>(fds)?),
             Call::Compile(job) => {
+                let mut fds = fds;
+                let inlet = if fds.len() == 2 { fds.pop() } else { None };
                 let [log] = exactly(fds)?;
-                self.compile(caller, job, log)
+                self.compile(caller, job, log, inlet)
             }
             Call::LimitCpu { instance, millicores } => {
                 check::millicores(millicores)?;

@@ -18,6 +18,7 @@ mod client;
 mod compile;
 mod config;
 mod descriptors;
+mod inlet;
 mod jail;
 mod launcher;
 mod layers;
@@ -38,3 +39,4 @@ mod wire;
 
 pub use client::Client;
 pub use config::{LauncherConfig, server_dir};
+pub use inlet::{Inlet, inlet};

@@ -85,10 +85,10 @@ impl Paths {
     pub(crate) fn remove_leftovers(&self) -> io::Result<()> {
         remove_tree(&self.bundles())?;
         remove_tree(&self.runtime_state())?;
-        // Mount points: only ever empty directories, and never descended into.
+        // Mount points: only ever empty directories (or the file of a namespace), and never descended into.
         for job in entries(&self.compiles())? {
             for point in entries(&job)? {
-                fs::remove_dir(point)?;
+                fs::remove_dir(&point).or_else(|_| fs::remove_file(&point))?;
             }
             fs::remove_dir(job)?;
         }

@@ -14,7 +14,7 @@ use super::launcher::{Caller, Job, Launcher};
 use super::overlay::RootKey;
 use super::spec::{self, Frame};
 use super::wire::{self, Answer, CompileCall, FromLauncher};
-use super::{check, compile, descriptors, oci_runtime};
+use super::{check, compile, descriptors, inlet, oci_runtime};
 use crate::{CompileOutcome, Exited, InstanceInfo, InstanceSpec, InstanceState, RunnerError};
 
 /// How long the runtime may take to make a sandbox.
@@ -106,20 +106,24 @@ impl Launcher {
         caller: Caller,
         call: CompileCall,
         log: OwnedFd,
+        inlet: Option<OwnedFd>,
     ) -> Result<(), RunnerError> {
         check::compile(&call)?;
         descriptors::channel(&log, self.config.uid)?;
+        inlet.iter().try_for_each(inlet::check)?;
         self.require_unused(&call.id)?;
         let Some(toolchain) = self.config.go_toolchain.clone() else {
             return Err(RunnerError::Unavailable("no Go toolchain is configured".to_owned()));
         };
         let points = self.paths.compile(&call.id);
         let cache = self.config.go_cache.as_deref();
-        let made = compile::mount_job(&call.id, &self.server_directory, self.config.uid, cache, &points);
+        let uid = self.config.uid;
+        let made = compile::mount_job(&call.id, &self.server_directory, uid, cache, &points, inlet.as_ref());
         let cgroup = self.cgroups.path(&call.id);
         let root = self.paths.compile_root();
         let frame = Frame { root: &root, cgroup: &cgroup, limits_swap: self.cgroups.limits_swap() };
-        let document = spec::compile(&call, &toolchain, &points, frame);
+        let network = inlet.map(|_| points.join(inlet::POINT));
+        let document = spec::compile(&call, &toolchain, &points, network.as_deref(), frame);
         match made.and_then(|()| self.create(&call.id, &document, Some(log.as_fd()), &[])) {
             Ok(pid) => {
                 let timeout = Duration::from_millis(call.timeout_ms);

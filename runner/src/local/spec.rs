@@ -48,8 +48,15 @@ pub(crate) fn instance(spec: &InstanceSpec, frame: Frame<'_>) -> Value {
     document(process, mounts, resources(spec.memory_mb, spec.pids, frame), frame)
 }
 
-/// The document of a compile job; `points` is the directory with its `src`, `out` and `cache`.
-pub(crate) fn compile(call: &CompileCall, toolchain: &Path, points: &Path, frame: Frame<'_>) -> Value {
+/// The document of a compile job; `points` is the directory with its `src`, `out` and `cache`, `network` the
+/// namespace that was made for it, if one was.
+pub(crate) fn compile(
+    call: &CompileCall,
+    toolchain: &Path,
+    points: &Path,
+    network: Option<&Path>,
+    frame: Frame<'_>,
+) -> Value {
     let process = process(&call.argv, variables(&call.environment), &call.workdir, Some(COMPILE_FILE_BYTES));
     let mut mounts = system_mounts();
     mounts.extend([
@@ -60,7 +67,15 @@ pub(crate) fn compile(call: &CompileCall, toolchain: &Path, points: &Path, frame
         bind(&points.join("out"), "/out", "rw"),
         bind(&points.join("cache"), "/cache", "rw"),
     ]);
-    document(process, mounts, resources(call.memory_mb, COMPILE_PIDS, frame), frame)
+    let mut document = document(process, mounts, resources(call.memory_mb, COMPILE_PIDS, frame), frame);
+    if let Some(network) = network
+        && let Some(namespaces) = document["linux"]["namespaces"].as_array_mut()
+    {
+        for namespace in namespaces.iter_mut().filter(|namespace| namespace["type"] == "network") {
+            namespace["path"] = json!(network);
+        }
+    }
+    document
 }
 
 fn variables(environment: &std::collections::BTreeMap<String, String>) -> Vec<String> {

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use rustix::process::{Pid, Signal};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::io::unix::AsyncFd;
 
 /// Takes ownership of a descriptor that was inherited by number, and sets it to be closed on exec.
@@ -73,6 +74,42 @@ pub(crate) fn unshare_for_launcher() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Does `work` in a new network namespace, and comes back; answers the namespace too. Only for a process of one
+/// thread.
+pub(crate) fn in_new_network<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<(OwnedFd, T)> {
+    let open = || -> io::Result<OwnedFd> { Ok(std::fs::File::open("/proc/self/ns/net")?.into()) };
+    let own = open()?;
+    // SAFETY: this process has one thread, so no other one is surprised by what it no longer shares; the flag
+    // does not concern its descriptors.
+    if unsafe { libc::unshare(libc::CLONE_NEWNET) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let done = open().and_then(|new| Ok((new, work()?)));
+    if let Err(error) = move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::Network)) {
+        // What it does next would be done in the wrong place.
+        eprintln!("the launcher can't return to its network namespace: {error}");
+        exit_now(1);
+    }
+    done
+}
+
+/// Turns on the loopback interface of this process's network namespace.
+pub(crate) fn raise_loopback() -> io::Result<()> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    // SAFETY: all zeros is a valid `ifreq`: an empty name, and a union of plain numbers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).map_err(io::Error::other)?;
+    // SAFETY: SIOCSIFFLAGS reads a name and flags from the `ifreq`, which lives until the call returns.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Ends this process without running anything that was registered to run at exit.

@@ -58,7 +58,7 @@ pub(crate) enum Call {
     List {
         after: String,
     },
-    /// One descriptor: the log.
+    /// One descriptor: the log. A second one for a job that fetches: where its listening socket is sent.
     Compile(CompileCall),
 }
 

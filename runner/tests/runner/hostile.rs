@@ -74,6 +74,7 @@ async fn others_files(server: &Server, client: &Client) -> Outcome {
         memory_mb: 256,
         timeout: Duration::from_secs(20),
         log: File::open(&victim)?.into(),
+        inlet: None,
     };
     let refused = client.compile(spec).await;
     require(refused.is_err(), "root's file was taken for a log")?;

@@ -35,3 +35,31 @@ async fn a_vendor_directory_without_go_mod_is_enough() -> anyhow::Result<()> {
     assert_eq!((answer.status, answer.text().as_str()), (200, "Your response"));
     server.stop()
 }
+
+/// The layout of today: go.mod and go.sum, nothing vendored. The server fetches, in a step of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn modules_that_are_not_vendored_are_fetched_through_the_module_proxy() -> anyhow::Result<()> {
+    let server = Server::start()?;
+    let tutorial = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial/golang");
+    let archive = Zip::of_folder(&tutorial)?.without_folder("vendor");
+    let function = Function::deployed(server.api(), GO, &archive).await?;
+    let answer = function.call().await?;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "Your response"));
+    let builds = std::fs::read_dir(server.data().join("server/builds"))?.count();
+    assert_eq!(builds, 0, "a build's files stay behind");
+
+    // The old version goes on serving when go.sum vouches for something else, or for nothing.
+    let sums = "github.com/aws/aws-lambda-go v1.55.1 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+    for (archive, words) in [
+        (archive.clone().without("go.sum").file("go.sum", sums), "checksum mismatch"),
+        (archive.without("go.sum"), "run \"go mod tidy\" and add go.sum to the archive"),
+    ] {
+        function.upload(&archive.bytes()).await?;
+        let settled = function.deploy().await?;
+        assert_eq!(settled["status"], "error", "{settled}");
+        let said = settled["error_message"].as_str().unwrap();
+        assert!(said.contains(words), "{words:?} is not in {said:?}");
+        assert_eq!(function.call().await?.text(), "Your response");
+    }
+    server.stop()
+}

@@ -23,6 +23,7 @@ const OF_A_DEPLOY: &[&str] = &[
     "deploy.claim",
     "deploy.fetching",
     "deploy.building",
+    "modules.download",
     "compile.run",
     "deploy.pushing",
     "image.push",
@@ -66,8 +67,10 @@ fn node(answer: &str) -> Zip {
     Zip::of("handler.js", &format!("module.exports.handle = async () => '{answer}';"))
 }
 
+/// With modules and no vendor directory, so that they are fetched.
 fn go() -> anyhow::Result<Zip> {
-    Zip::of_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial/golang"))
+    let tutorial = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tutorial/golang");
+    Ok(Zip::of_folder(&tutorial)?.without_folder("vendor"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

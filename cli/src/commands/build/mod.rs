@@ -2,6 +2,7 @@
 
 mod attest;
 mod base;
+mod golang;
 mod layers;
 pub(crate) mod limits;
 mod lock;
@@ -13,16 +14,15 @@ pub(crate) mod product;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use builder::attest::{Facts, Observed};
-use builder::golang::LocalCompile;
 use builder::layer::LayerOptions;
 use builder::zip::ArchiveLimits;
 use builder::{BuildRequest, Built};
 use clap::Args;
-use contract::runtime::Runtime;
+use contract::runtime::{Language, Runtime};
 use oci::artifact::Attachment;
 use serde_json::{Value, json};
 
@@ -33,9 +33,6 @@ use super::registry::{self, Access, EXIT_REGISTRY};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 the image could not be built (the reason is on standard error), \
     2 wrong arguments, 3 the registry failed or refused.";
-
-/// How long compiling a Go function may take.
-const COMPILE_TIME: Duration = Duration::from_secs(600);
 
 /// Builds the image of a function.
 #[derive(Debug, Args)]
@@ -69,12 +66,6 @@ pub(crate) struct Build {
     /// Base images, made by `zipship images build` [default: $XDG_CACHE_HOME/zipship/images].
     #[arg(long, value_name = "DIR")]
     images_dir: Option<PathBuf>,
-    /// A Go toolchain (its GOROOT) for golang functions [default: that of `go` on the PATH].
-    #[arg(long, value_name = "DIR")]
-    go_root: Option<PathBuf>,
-    /// Go's build cache [default: $XDG_CACHE_HOME/zipship/go-build].
-    #[arg(long, value_name = "DIR")]
-    go_cache: Option<PathBuf>,
     /// A repository of the target registry that has the base's layers: they are linked, not sent.
     #[arg(long, value_name = "REPOSITORY")]
     mount_from: Option<String>,
@@ -84,6 +75,8 @@ pub(crate) struct Build {
     limits: limits::Limits,
     #[command(flatten)]
     layers: layers::Layers,
+    #[command(flatten)]
+    go: golang::GoOptions,
     #[command(flatten)]
     access: Access,
     /// Print one JSON object instead of text.
@@ -183,7 +176,10 @@ fn build_on(
     arguments: &Build,
 ) -> anyhow::Result<(Built, Vec<Attachment>)> {
     let runtime = arguments.runtime;
-    let compile = compiler(arguments).map(Observed::new);
+    let compile = match runtime.language() {
+        Language::Golang => arguments.go.compiler()?.map(Observed::new),
+        _ => None,
+    };
     let precompile = arguments.precompile.of_this_machine();
     let handler =
         arguments.handler.clone().unwrap_or_else(|| runtime.language().default_handler().to_owned());
@@ -223,27 +219,6 @@ fn build_on(
         .attest
         .made(facts, arguments.base.may_be_several().then(|| ground.base.architecture.name()))?;
     Ok((built, documents))
-}
-
-/// The caller's own code on the caller's own machine: compiled without a sandbox.
-fn compiler(arguments: &Build) -> Option<LocalCompile> {
-    if arguments.runtime.language() != contract::runtime::Language::Golang {
-        return None;
-    }
-    let toolchain = arguments.go_root.clone().or_else(go_root_of_path)?;
-    eprintln!(
-        "compiling with {} (no sandbox: this is for your own code)",
-        toolchain.join("bin/go").display()
-    );
-    let cache =
-        arguments.go_cache.clone().unwrap_or_else(|| super::images::defaults::cache().join("go-build"));
-    Some(LocalCompile { toolchain, cache, timeout: COMPILE_TIME })
-}
-
-fn go_root_of_path() -> Option<PathBuf> {
-    let said = std::process::Command::new("go").args(["env", "GOROOT"]).output().ok()?;
-    let root = PathBuf::from(String::from_utf8(said.stdout).ok()?.trim());
-    root.join("bin/go").is_file().then_some(root)
 }
 
 fn tell(product: &Product, build_ms: f64) {

@@ -1,5 +1,6 @@
-//! The compiler on this machine, without a sandbox.
+//! A temporary directory in which the sandbox's paths have stand-ins.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,68 +9,76 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{CACHE, Compile, CompileError, CompileJob, OUTPUT, SOURCES, SourceFile, TEMPORARY, TOOLCHAIN};
+use rustix::process::Pid;
+
+use super::{LocalCompile, fence, unavailable};
+use crate::golang::{CACHE, CompileError, MODULES, OUTPUT, SOURCES, SourceFile, TEMPORARY, TOOLCHAIN};
 
 /// Bytes of the compiler's output that are kept.
 const KEPT: u64 = 16 << 10;
+/// Cores that the compiler may use, at most, when its CPU time is limited.
+const CORES: u64 = 16;
 
-/// Compiles with a Go toolchain of this machine, in a temporary directory, with a clean environment and a
-/// time limit, but **without a sandbox**: for one's own code on one's own machine, never for strangers'.
-#[derive(Debug, Clone)]
-pub struct LocalCompile {
-    /// The toolchain's root, which has `bin/go`.
-    pub toolchain: PathBuf,
-    /// Go's build cache; made when missing.
-    pub cache: PathBuf,
-    /// How long a compilation may take.
-    pub timeout: Duration,
-}
-
-impl Compile for LocalCompile {
-    fn compile(&self, job: &CompileJob) -> Result<Vec<u8>, CompileError> {
-        let unavailable = |error: io::Error| CompileError::Unavailable(error.to_string());
-        let room = Room::new(self).map_err(unavailable)?;
-        room.lay_out(&job.files).map_err(unavailable)?;
-        let (status, output) = room.run(job, self.timeout)?;
-        if status.success() {
-            return fs::read(room.outside(&job.output)).map_err(unavailable);
-        }
-        Err(CompileError::Rejected(room.as_inside(&output).trim_end().to_owned()))
-    }
-}
-
-/// A temporary directory in which the sandbox's paths have stand-ins.
-struct Room {
+pub(super) struct Room {
     directory: tempfile::TempDir,
-    /// Path of the sandbox, and of this machine.
+    /// Path of the sandbox, and of this machine; those that lie in another one come first.
     paths: Vec<(&'static str, PathBuf)>,
 }
 
+/// Whether a room has the fetched modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Modules {
+    Seen,
+    Absent,
+}
+
+/// A run of the go tool, in the sandbox's paths.
+pub(super) struct Call<'c> {
+    pub argv: &'c [String],
+    pub environment: &'c BTreeMap<String, String>,
+    pub workdir: &'c str,
+    pub timeout: Duration,
+    /// Whether it needs one: loopback, to the forwarder.
+    pub network: bool,
+}
+
 impl Room {
-    fn new(compiler: &LocalCompile) -> io::Result<Self> {
+    /// `modules` says whether fetched modules are to be seen in it.
+    pub(super) fn new(compiler: &LocalCompile, modules: Modules) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("zipship-go-").tempdir()?;
         let of = |name: &str| directory.path().join(name);
         let out = Path::new(OUTPUT).parent().map_or(OUTPUT, |parent| parent.to_str().unwrap_or(OUTPUT));
-        let paths = vec![
+        let mut paths = vec![
             (SOURCES, of("src")),
             (TEMPORARY, of("tmp")),
             (out, of("out")),
             (CACHE, compiler.cache.clone()),
             (TOOLCHAIN, compiler.toolchain.clone()),
         ];
-        for (_, path) in &paths[..4] {
+        for (_, path) in paths.iter().filter(|(inside, _)| *inside != TOOLCHAIN) {
             fs::create_dir_all(path)?;
+        }
+        if modules == Modules::Seen {
+            paths.insert(0, (MODULES, compiler.modules.clone()));
         }
         Ok(Self { directory, paths })
     }
 
     /// A path of the sandbox on this machine.
-    fn outside(&self, path: &str) -> PathBuf {
+    pub(super) fn outside(&self, path: &str) -> PathBuf {
         let stand_in = |(inside, outside): &(&str, PathBuf)| {
             Path::new(path).strip_prefix(inside).ok().map(|rest| outside.join(rest))
         };
         // `join` of an empty rest leaves a slash behind the path, which Go's variables do not want.
         self.paths.iter().find_map(stand_in).map_or_else(|| path.into(), |path| path.components().collect())
+    }
+
+    /// A variable's value: a path, a URL of one, or something else.
+    fn variable(&self, value: &str) -> PathBuf {
+        match value.strip_prefix("file://") {
+            Some(path) => format!("file://{}", self.outside(path).display()).into(),
+            None => self.outside(value),
+        }
     }
 
     /// The compiler's words without this machine's paths.
@@ -79,7 +88,7 @@ impl Room {
         })
     }
 
-    fn lay_out(&self, files: &[SourceFile]) -> io::Result<()> {
+    pub(super) fn lay_out(&self, files: &[SourceFile]) -> io::Result<()> {
         for file in files {
             let path = self.outside(SOURCES).join(&file.path);
             if let Some(parent) = path.parent() {
@@ -92,28 +101,33 @@ impl Room {
         Ok(())
     }
 
-    fn run(&self, job: &CompileJob, timeout: Duration) -> Result<(ExitStatus, String), CompileError> {
-        let unavailable = |error: io::Error| CompileError::Unavailable(error.to_string());
+    /// How it ended, and what it said.
+    pub(super) fn run(&self, call: &Call<'_>) -> Result<(ExitStatus, String), CompileError> {
         let log = self.directory.path().join("log");
         let output = fs::File::create(&log).map_err(unavailable)?;
-        let mut argv = job.argv.iter().map(|argument| self.outside(argument));
+        let mut argv = call.argv.iter().map(|argument| self.outside(argument));
         let tool =
             argv.next().ok_or_else(|| CompileError::Unavailable("the command line is empty".into()))?;
-        let mut child = Command::new(&tool)
+        if !tool.is_file() {
+            return Err(CompileError::Unavailable(format!("there is no {}", tool.display())));
+        }
+        let mut command = if call.network { Command::new(&tool) } else { fence::without_network(&tool) };
+        let mut child = command
             .args(argv)
             .env_clear()
-            .envs(job.environment.iter().map(|(name, value)| (name, self.outside(value))))
-            .current_dir(self.outside(&job.workdir))
+            .envs(call.environment.iter().map(|(name, value)| (name, self.variable(value))))
+            .current_dir(self.outside(call.workdir))
             .stdin(Stdio::null())
             .stdout(output.try_clone().map_err(unavailable)?)
             .stderr(output)
             .process_group(0)
             .spawn()
             .map_err(|error| CompileError::Unavailable(format!("{}: {error}", tool.display())))?;
-        let status = wait(&mut child, timeout).map_err(unavailable)?.ok_or(CompileError::TimedOut)?;
+        fence::limit(Some(Pid::from_child(&child)), CORES * call.timeout.as_secs());
+        let status = wait(&mut child, call.timeout).map_err(unavailable)?.ok_or(CompileError::TimedOut)?;
         let mut bytes = Vec::new();
         fs::File::open(&log).and_then(|log| log.take(KEPT).read_to_end(&mut bytes)).map_err(unavailable)?;
-        Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+        Ok((status, self.as_inside(&String::from_utf8_lossy(&bytes)).trim_end().to_owned()))
     }
 }
 
@@ -125,12 +139,10 @@ fn wait(child: &mut Child, timeout: Duration) -> io::Result<Option<ExitStatus>> 
             return Ok(Some(status));
         }
         if Instant::now() >= until {
-            if let Some(group) = rustix::process::Pid::from_raw(child.id() as i32) {
-                rustix::process::kill_process_group(group, rustix::process::Signal::KILL)?;
-            }
+            rustix::process::kill_process_group(Pid::from_child(child), rustix::process::Signal::KILL)?;
             child.wait()?;
             return Ok(None);
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
