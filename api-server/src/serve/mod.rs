@@ -6,8 +6,8 @@ mod listener;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use builder::layer::LayerCache;
 use builder::golang::modules::ModuleProxy;
+use builder::layer::LayerCache;
 use gateway::{Gateway, GatewayConfig};
 use registry::Registry;
 use runner::Backend;
