@@ -21,6 +21,22 @@ pub(crate) fn compiler() -> LocalCompile {
     }
 }
 
+/// A copy of the standard library as set-up compiled it, where there is one.
+fn cache() -> PathBuf {
+    static CACHE: OnceLock<PathBuf> = OnceLock::new();
+    let copied = || {
+        let own = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("go-cache");
+        if let Some(warm) = std::env::var_os("ZIPSHIP_GO_CACHE").filter(|_| !own.exists()) {
+            let unfinished = own.with_extension("new");
+            let copy = Command::new("cp").arg("-r").arg(warm).arg(&unfinished).status().unwrap();
+            assert!(copy.success());
+            std::fs::rename(unfinished, &own).unwrap();
+        }
+        own
+    };
+    CACHE.get_or_init(copied).clone()
+}
+
 pub(crate) fn compile(
     compiler: &LocalCompile,
     package: &str,
