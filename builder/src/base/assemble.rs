@@ -22,6 +22,8 @@ use super::{BaseError, Recipe};
 const RUNTIME_LABEL: &str = "zipship.base.runtime";
 /// Label with the cache key.
 const KEY_LABEL: &str = "zipship.base.key";
+/// Label of the OCI specification with an SPDX expression.
+const LICENSES_LABEL: &str = "org.opencontainers.image.licenses";
 
 /// The recipe's name that a base carries; none for other images.
 pub(crate) fn runtime_label(image: &Image) -> Option<String> {
@@ -29,7 +31,13 @@ pub(crate) fn runtime_label(image: &Image) -> Option<String> {
 }
 
 /// Puts the image together. The same input always gives the same bytes.
-pub(crate) fn image(recipe: &Recipe, key: &str, runtime: &Tree, program: &Tree) -> Result<Image, BaseError> {
+pub(crate) fn image(
+    recipe: &Recipe,
+    key: &str,
+    licenses: &str,
+    runtime: &Tree,
+    program: &Tree,
+) -> Result<Image, BaseError> {
     let packed = |tree: &Tree| {
         layer(tree).map_err(|e| BaseError::Recipe { path: recipe.path.clone(), reason: e.to_string() })
     };
@@ -41,14 +49,14 @@ pub(crate) fn image(recipe: &Recipe, key: &str, runtime: &Tree, program: &Tree) 
     }
     let config = ImageConfig {
         architecture: recipe.architecture.name().to_owned(),
-        config: container(recipe, key)?,
+        config: container(recipe, key, licenses)?,
         history,
         ..ImageConfig::default()
     };
     Ok(Image::assemble(config, layers, BTreeMap::new()))
 }
 
-fn container(recipe: &Recipe, key: &str) -> Result<ContainerConfig, BaseError> {
+fn container(recipe: &Recipe, key: &str, licenses: &str) -> Result<ContainerConfig, BaseError> {
     let language = recipe.language()?;
     // A build image runs what its caller names, and writes into its caller's folder, whoever owns that.
     let (user, entrypoint) = match language {
@@ -60,7 +68,7 @@ fn container(recipe: &Recipe, key: &str) -> Result<ContainerConfig, BaseError> {
         entrypoint,
         cmd: recipe.command.clone(),
         working_dir: Some(CODE_DIRECTORY.to_owned()),
-        labels: [(RUNTIME_LABEL, recipe.runtime.as_str()), (KEY_LABEL, key)]
+        labels: [(RUNTIME_LABEL, recipe.runtime.as_str()), (KEY_LABEL, key), (LICENSES_LABEL, licenses)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         ..ContainerConfig::default()
@@ -193,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_configuration_is_the_contracts() {
-        let image = image(&recipe(), "k", &tree(), &tree()).unwrap();
+        let image = image(&recipe(), "k", "MIT", &tree(), &tree()).unwrap();
         assert_eq!(image.layers.len(), 2);
         let config = image.parsed_config().unwrap().config;
         assert_eq!(config.user.as_deref(), Some("1000:1000"));
@@ -203,6 +211,7 @@ mod tests {
             config.env,
             ["LANG=C.UTF-8", "ZIPSHIP_LANGUAGE=node", "ZIPSHIP_WORKER=[\"/n\",\"/w.js\"]"]
         );
+        assert_eq!(config.labels["org.opencontainers.image.licenses"], "MIT");
         assert_eq!(runtime_label(&image).as_deref(), Some("node10"));
     }
 
@@ -213,7 +222,7 @@ mod tests {
         )
         .unwrap();
         recipe.architecture = crate::Architecture::Arm64;
-        let image = image(&recipe, "k", &tree(), &Tree::default()).unwrap();
+        let image = image(&recipe, "k", "MIT", &tree(), &Tree::default()).unwrap();
         assert_eq!(image.layers.len(), 1);
         let config = image.parsed_config().unwrap();
         assert_eq!(config.architecture, "arm64");

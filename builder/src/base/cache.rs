@@ -39,13 +39,19 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn new(images: &Path, recipe: &Recipe, lock: &Lock, program: &Program) -> Self {
+    pub(crate) fn new(
+        images: &Path,
+        recipe: &Recipe,
+        lock: &Lock,
+        licenses: &str,
+        program: &Program,
+    ) -> Self {
         let mut hasher = Hasher::new();
         let mut part = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         };
-        for text in [FORMAT, &recipe.text, &lock.text] {
+        for text in [FORMAT, &recipe.text, &lock.text, licenses] {
             part(text.as_bytes());
         }
         if recipe.architecture != Architecture::Amd64 {

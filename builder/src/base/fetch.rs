@@ -49,7 +49,10 @@ pub(crate) fn keep(downloads: &Path, locked: &Locked, bytes: &[u8]) -> Result<()
     let path = place(downloads, locked);
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(downloads)?;
-        let mut file = tempfile::NamedTempFile::new_in(downloads)?;
+        // As readable as any other file: the folder may be shared by users of this machine.
+        let mut file = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(downloads)?;
         file.write_all(bytes)?;
         file.persist(&path)?;
         Ok(())

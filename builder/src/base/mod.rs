@@ -15,6 +15,7 @@ mod debian;
 mod elf;
 mod error;
 mod fetch;
+mod licenses;
 mod lock;
 mod mirrors;
 mod npm;
@@ -77,6 +78,26 @@ impl Base {
     #[must_use]
     pub fn packages(&self) -> Option<Vec<Locked>> {
         lock::of_layout(&self.layout)
+    }
+
+    /// Bytes of the files in it, once unpacked.
+    ///
+    /// # Errors
+    /// A layer is damaged.
+    pub fn unpacked_bytes(&self) -> Result<u64, BaseError> {
+        let damaged = |e: &dyn std::fmt::Display| BaseError::Layout {
+            path: self.layout.clone(),
+            reason: e.to_string(),
+        };
+        let mut bytes = 0;
+        for layer in &self.image.layers {
+            let packed = layer.layer.open().map_err(|e| damaged(&e))?;
+            let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
+            for entry in archive.entries().map_err(|e| damaged(&e))? {
+                bytes += entry.map_err(|e| damaged(&e))?.size();
+            }
+        }
+        Ok(bytes)
     }
 
     /// The repository of the embedded registry that holds this base's layers.
@@ -148,7 +169,8 @@ pub fn build(request: &BaseRequest<'_>) -> Result<Base, BaseError> {
     let lock = Lock::load(request.recipe_dir, request.architecture)?;
     lock.check_against(&recipe)?;
     let program = program::load(&recipe, request)?;
-    let place = cache::Place::new(request.images_dir, &recipe, &lock, &program);
+    let licenses = licenses::expression(request.recipe_dir, &recipe)?;
+    let place = cache::Place::new(request.images_dir, &recipe, &lock, &licenses, &program);
     if let Some(base) = place.existing()? {
         return Ok(base);
     }
@@ -159,7 +181,7 @@ pub fn build(request: &BaseRequest<'_>) -> Result<Base, BaseError> {
         precompile::run([&mut files, &mut program], own.as_ref(), &recipe, request.progress)?;
     }
     (request.progress)(Progress::Step("compressing"));
-    let image = assemble::image(&recipe, &place.key, &files, &program)?;
+    let image = assemble::image(&recipe, &place.key, &licenses, &files, &program)?;
     place.publish(&image)
 }
 

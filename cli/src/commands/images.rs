@@ -7,6 +7,7 @@ mod progress;
 mod sources;
 mod targets;
 mod update;
+mod verify;
 
 use clap::{Args, Subcommand};
 
@@ -28,6 +29,9 @@ enum Action {
     /// Lists the images that are in use.
     #[command(after_help = EXIT_CODES)]
     List(list::List),
+    /// Builds images twice, under other circumstances, and compares: exit code 1 when they differ.
+    #[command(after_help = EXIT_CODES)]
+    Verify(verify::Verify),
     /// Writes locks anew with the newest packages; needs apt, and npm or pip where a recipe names packages of them.
     #[command(after_help = EXIT_CODES)]
     Update(update::Update),
@@ -39,5 +43,6 @@ pub(crate) fn run(images: &Images) -> anyhow::Result<()> {
         Action::Build(arguments) => build::run(arguments),
         Action::List(arguments) => list::run(arguments),
         Action::Update(arguments) => update::run(arguments),
+        Action::Verify(arguments) => verify::run(arguments),
     }
 }

@@ -14,6 +14,9 @@ pub(super) struct List {
     /// Where images are kept [default: $XDG_CACHE_HOME/zipship/images].
     #[arg(long, value_name = "DIR")]
     images_dir: Option<PathBuf>,
+    /// Also the sizes of all files, compressed and unpacked, as a table.
+    #[arg(long)]
+    sizes: bool,
     /// Print one JSON array instead of text.
     #[arg(long)]
     json: bool,
@@ -22,6 +25,9 @@ pub(super) struct List {
 pub(super) fn run(arguments: &List) -> anyhow::Result<()> {
     let images_dir = arguments.images_dir.clone().unwrap_or_else(defaults::images);
     let bases = base::list_all(&images_dir)?;
+    if arguments.sizes {
+        return sizes(&bases, arguments.json);
+    }
     if !arguments.json {
         bases.iter().for_each(|base| println!("{}", line(base)));
         if bases.is_empty() {
@@ -29,6 +35,28 @@ pub(super) fn run(arguments: &List) -> anyhow::Result<()> {
         }
     }
     print_json(arguments.json, bases.iter().map(described).collect())
+}
+
+/// Megabytes are 10^6 bytes, as registries count.
+fn sizes(bases: &[Base], json: bool) -> anyhow::Result<()> {
+    let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
+    if !json {
+        println!("| image | architecture | compressed MB | unpacked MB |\n|---|---|---:|---:|");
+    }
+    let mut values = Vec::new();
+    for base in bases {
+        let compressed: u64 = base.image.layers.iter().map(|l| l.layer.size()).sum();
+        let unpacked = base.unpacked_bytes()?;
+        if !json {
+            let (compressed, unpacked) = (megabytes(compressed), megabytes(unpacked));
+            println!("| {} | {} | {compressed} | {unpacked} |", base.runtime, base.architecture);
+        }
+        let mut value = described(base);
+        value["compressed_bytes"] = json!(compressed);
+        value["unpacked_bytes"] = json!(unpacked);
+        values.push(value);
+    }
+    print_json(json, values)
 }
 
 /// `node10 amd64 sha256:... 14.2 + 1.1 MB`

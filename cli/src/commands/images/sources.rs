@@ -1,6 +1,7 @@
 //! Where archives come from and where they are kept.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use builder::base::Mirrors;
 use clap::Args;
@@ -34,5 +35,18 @@ impl Sources {
             .with_debian(self.debian_mirror.clone())
             .with_npm(self.npm_registry.clone())
             .with_python(self.python_index.clone())
+    }
+
+    /// The mirrors, as options of another process of ours.
+    pub(super) fn pass_on(&self, command: &mut Command) {
+        for (option, values) in [
+            ("--debian-mirror", &self.debian_mirror),
+            ("--npm-registry", &self.npm_registry),
+            ("--python-index", &self.python_index),
+        ] {
+            for value in values {
+                command.args([option, value]);
+            }
+        }
     }
 }
