@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers as well")]
 
+mod arm64;
+mod contents;
 mod root;
 
 use std::fs;
@@ -16,10 +18,16 @@ use builder::base::{self, Base, BaseRequest, Mirrors};
 use root::Root;
 
 /// A complete static executable: `exit(0)`. Stands for the shim, whose content does not matter here.
-fn write_static_executable(path: &Path) {
+fn write_static_executable(path: &Path, architecture: Architecture) {
+    let (machine, code): (u16, &[u8]) = match architecture {
+        Architecture::Amd64 => (62, &[0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]),
+        // mov x8, #93; mov x0, #0; svc #0
+        Architecture::Arm64 => (183, &[0xa8, 0x0b, 0x80, 0xd2, 0, 0, 0x80, 0xd2, 1, 0, 0, 0xd4]),
+    };
+    let size = 120 + code.len() as u64;
     let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
     elf.resize(16, 0);
-    for part in [2_u16, 62] {
+    for part in [2_u16, machine] {
         elf.extend(part.to_le_bytes());
     }
     elf.extend(1_u32.to_le_bytes());
@@ -33,10 +41,10 @@ fn write_static_executable(path: &Path) {
     for part in [1_u32, 5] {
         elf.extend(part.to_le_bytes());
     }
-    for part in [0, 0x40_0000, 0x40_0000, 129_u64, 129, 4096] {
+    for part in [0, 0x40_0000, 0x40_0000, size, size, 4096] {
         elf.extend(part.to_le_bytes());
     }
-    elf.extend([0xb8, 60, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]);
+    elf.extend(code);
     fs::write(path, elf).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -49,7 +57,9 @@ struct World {
 impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_static_executable(&folder.path().join("shim"));
+        for architecture in Architecture::ALL {
+            write_static_executable(&folder.path().join(architecture.name()), architecture);
+        }
         for worker in ["node/worker.js", "python/worker.py"] {
             let path = folder.path().join("workers").join(worker);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -59,11 +69,15 @@ impl World {
     }
 
     fn build(&self, runtime: &str) -> Base {
+        self.build_for(runtime, Architecture::Amd64)
+    }
+
+    fn build_for(&self, runtime: &str, architecture: Architecture) -> Base {
         let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images");
         base::build(&BaseRequest {
             recipe_dir: &recipes.join(runtime),
-            architecture: Architecture::Amd64,
-            shim: &self.folder.path().join("shim"),
+            architecture,
+            shim: &self.folder.path().join(architecture.name()),
             workers: &self.folder.path().join("workers"),
             downloads: &downloads(),
             mirrors: &Mirrors::of_this_machine(),
@@ -85,11 +99,15 @@ fn downloads() -> PathBuf {
 
 /// Builds in two places, compares, and unpacks one of them.
 fn built_twice(runtime: &str, most_megabytes: u64) -> Root {
+    built_twice_for(runtime, Architecture::Amd64, most_megabytes)
+}
+
+fn built_twice_for(runtime: &str, architecture: Architecture, most_megabytes: u64) -> Root {
     let (one, two) = (World::new(), World::new());
-    let (first, second) = (one.build(runtime), two.build(runtime));
+    let (first, second) = (one.build_for(runtime, architecture), two.build_for(runtime, architecture));
     assert_eq!(first.digest, second.digest, "{runtime}: another place, other bytes");
-    assert_eq!(one.build(runtime).digest, first.digest);
-    assert_eq!(base::locate(&one.images(), runtime, Architecture::Amd64).unwrap().digest, first.digest);
+    assert_eq!(one.build_for(runtime, architecture).digest, first.digest);
+    assert_eq!(base::locate(&one.images(), runtime, architecture).unwrap().digest, first.digest);
     oci::layout::verify(&first.image).unwrap();
     let size: u64 = first.image.layers.iter().map(|l| l.layer.size()).sum();
     assert!(size < most_megabytes * 1_000_000, "{runtime} has {size} bytes");

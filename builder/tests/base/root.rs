@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use builder::Architecture;
 use builder::base::Base;
 use flate2::read::MultiGzDecoder;
 
@@ -11,6 +12,8 @@ use flate2::read::MultiGzDecoder;
 pub(crate) struct Root {
     folder: tempfile::TempDir,
     environment: Vec<String>,
+    /// For another machine's programs: the emulator, which lies in the image's root.
+    emulator: Option<&'static str>,
 }
 
 impl Root {
@@ -23,7 +26,12 @@ impl Root {
             archive.set_preserve_permissions(true);
             archive.unpack(folder.path()).unwrap();
         }
-        Self { folder, environment: base.image.parsed_config().unwrap().config.env }
+        let environment = base.image.parsed_config().unwrap().config.env;
+        let emulator = (base.architecture == Architecture::Arm64).then(|| {
+            fs::copy(qemu(), folder.path().join("qemu")).unwrap();
+            "/qemu"
+        });
+        Self { folder, environment, emulator }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -44,6 +52,7 @@ impl Root {
         let environment = self.environment.iter().filter_map(|entry| entry.split_once('='));
         // The tools themselves must be found; PATH of the image names folders of this machine as well.
         let output = program
+            .args(self.emulator)
             .args(command)
             .env_clear()
             .envs(environment)
@@ -74,6 +83,21 @@ impl Root {
         }
         found
     }
+}
+
+/// The user emulator that `scripts/setup test` unpacks.
+fn qemu() -> PathBuf {
+    let tools = std::env::var_os("ZIPSHIP_AARCH64").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/zipship/aarch64"),
+        PathBuf::from,
+    );
+    let qemu = tools.join("host/usr/bin/qemu-aarch64-static");
+    assert!(
+        qemu.exists(),
+        "{} is missing: run `scripts/setup test`, and source `scripts/env`",
+        qemu.display()
+    );
+    qemu
 }
 
 fn is_root() -> bool {
