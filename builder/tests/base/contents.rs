@@ -54,7 +54,7 @@ fn an_image_has_zones_certificates_licences_and_its_user_and_no_tool_to_change_i
         let allowed = BTreeSet::from([
             "libgcc-s1", // gcc-12-base
             "libstdc++6",
-            "libncursesw6", // libtinfo6
+            "libncursesw6",         // libtinfo6
             "libpython3.11-stdlib", // libpython3.11-minimal
         ]);
         assert!(
