@@ -97,6 +97,10 @@ impl CompileError {
 /// Go's advice (`go get`, `go mod download`) is for a working copy; here the archive has to be made again.
 fn advised(words: String) -> String {
     let advice = "run \"go mod tidy\" and add go.mod and go.sum to the archive";
+    // It would write the missing lines itself, if sources could be written.
+    if words.contains("updating go.sum") {
+        return format!("go.sum lacks lines for what go.mod requires; {advice}");
+    }
     let stale = ["missing go.sum entry", "updates to go.mod needed", "updates to go.sum needed"];
     if stale.iter().any(|sign| words.contains(sign)) { format!("{words}\n{advice}") } else { words }
 }
