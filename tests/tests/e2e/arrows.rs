@@ -24,7 +24,11 @@ const ARROWS: &[(&str, &[&str])] = &[
 const ABSENT: &[(&str, &[&str], &str)] = &[
     ("contract", &["tokio", "hyper", "axum", "reqwest", "rustix", "libc", "sqlx"], "contract does no I/O"),
     ("oci", &["axum", "sqlx"], "oci serves nothing and stores nothing"),
-    ("builder", &["axum", "sqlx"], "the builder serves nothing and stores nothing"),
+    (
+        "builder",
+        &["axum", "sqlx"],
+        "the builder serves nothing but the modules of one Go build, and stores nothing",
+    ),
     ("gateway", &["sqlx", "reqwest", "rustix"], "the gateway knows neither store nor sandboxes"),
     ("runner", &["axum", "hyper", "sqlx", "reqwest"], "what has privileges speaks no HTTP"),
     ("runtime-shim", &["axum", "reqwest", "sqlx"], "the shim is in every container: small"),
