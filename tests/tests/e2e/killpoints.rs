@@ -142,8 +142,8 @@ async fn kill_at_each(side: &str, redeploys: Redeploys) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut server = Server::at_fixed_port()?;
     for name in OF_A_DEPLOY {
-        // The Go compiler runs in a first deploy only; a second one would show nothing new.
-        if *name == "compile.run" && redeploys == Redeploys::Yes {
+        // Go is deployed once only; a second time would show nothing new.
+        if of_go(name) && redeploys == Redeploys::Yes {
             continue;
         }
         let point = format!("{name}.{side}");
@@ -153,6 +153,11 @@ async fn kill_at_each(side: &str, redeploys: Redeploys) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What only a deploy of a Go function does.
+fn of_go(point: &str) -> bool {
+    ["compile.", "modules."].iter().any(|step| point.starts_with(step))
+}
+
 async fn kill_once(
     server: &mut Server,
     folder: &Path,
@@ -160,7 +165,7 @@ async fn kill_once(
     redeploys: Redeploys,
 ) -> anyhow::Result<()> {
     let (spec, archive, answer) =
-        if point.starts_with("compile") { (GO, go()?, "Your response") } else { (NODE, node("new"), "new") };
+        if of_go(point) { (GO, go()?, "Your response") } else { (NODE, node("new"), "new") };
     let (function, marker) = match redeploys {
         Redeploys::No => {
             let marker = armed(server, folder, point)?;
