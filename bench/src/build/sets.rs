@@ -61,10 +61,19 @@ fn source(name: &str) -> PathBuf {
 /// Of all that decides what is in it.
 fn stamp(name: &str) -> anyhow::Result<String> {
     let mut hasher = Sha256::new();
-    for file in files(&source(name))? {
+    for file in sources(name)? {
         hasher.update(fs::read(file)?);
     }
     Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The files of a set before anything is installed. M is S with packages.
+fn sources(name: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let mut sources = files(&source(name))?;
+    if name == "M" {
+        sources.extend(files(&source("S"))?);
+    }
+    Ok(sources)
 }
 
 fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
@@ -79,7 +88,7 @@ fn make(name: &str, folder: &Path, handler: &str, installed: &Installed) -> anyh
     let scratch = tempfile::Builder::new().prefix("zipship-set-").tempdir()?;
     let tree = scratch.path().join("function");
     fs::create_dir(&tree)?;
-    for file in files(&source(name))? {
+    for file in sources(name)? {
         let to = tree.join(file.file_name().context("a file has a name")?);
         fs::copy(&file, to)?;
     }

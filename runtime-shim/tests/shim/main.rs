@@ -2,7 +2,6 @@
 
 mod concurrency;
 mod connection;
-mod corpus;
 mod descriptors;
 mod drain;
 mod endurance;

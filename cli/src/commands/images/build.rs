@@ -11,37 +11,19 @@ use serde_json::{Value, json};
 use super::list::{described, line, print_json};
 use super::progress::Reporter;
 use super::sources::Sources;
-use super::targets::{self, Target, Wanted};
+use super::targets::{Programs, Target, Wanted, Which};
 use super::{EXIT_CODES, defaults};
-use crate::programs::ShimOption;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Build {
-    /// Runtimes and build images (python-dep2, python-dep3); all runtimes when none is named.
-    names: Vec<String>,
-    /// Architectures: amd64, arm64, or all that an image has.
-    #[arg(
-        long = "arch",
-        visible_alias = "platform",
-        value_name = "ARCH",
-        value_delimiter = ',',
-        default_value = builder::Architecture::HOST.name()
-    )]
-    architectures: Vec<Wanted>,
+    #[command(flatten)]
+    which: Which,
     /// Where images are kept [default: $XDG_CACHE_HOME/zipship/images].
     #[arg(long, value_name = "DIR")]
     images_dir: Option<PathBuf>,
-    /// Folder with one recipe folder per image [default: ./images, or beside the executable].
-    #[arg(long, value_name = "DIR")]
-    recipes: Option<PathBuf>,
-    /// The static shim, for one architecture: `arm64=FILE` [default: the one in this binary, where cargo builds it, or
-    /// beside the executable].
-    #[arg(long, value_name = "[ARCH=]FILE")]
-    shim: Vec<ShimOption>,
-    /// Folder with the worker programs per language [default: those in this binary, ./runtime-shim/workers, or beside the executable].
-    #[arg(long, value_name = "DIR")]
-    workers: Option<PathBuf>,
+    #[command(flatten)]
+    programs: Programs,
     /// Print one JSON array instead of text.
     #[arg(long)]
     json: bool,
@@ -50,10 +32,10 @@ pub(super) struct Build {
 }
 
 pub(super) fn run(arguments: &Build) -> anyhow::Result<()> {
-    let recipes = defaults::recipes(arguments.recipes.as_deref())?;
-    let targets = targets::chosen(&arguments.names, &arguments.architectures, &recipes)?;
+    let recipes = arguments.which.recipes()?;
+    let targets = arguments.which.targets(Wanted::HERE)?;
     let work = Work {
-        workers: defaults::workers(arguments.workers.as_deref())?,
+        workers: arguments.programs.workers()?,
         downloads: arguments.sources.downloads(),
         mirrors: arguments.sources.mirrors(),
         images_dir: arguments.images_dir.clone().unwrap_or_else(defaults::images),
@@ -62,7 +44,7 @@ pub(super) fn run(arguments: &Build) -> anyhow::Result<()> {
     let mut built = Vec::new();
     for target in targets {
         let started = Instant::now();
-        let shim = crate::programs::shim_for(target.architecture, &arguments.shim)?;
+        let shim = arguments.programs.shim(target.architecture)?;
         let base = work.build(target, &shim)?;
         let seconds = started.elapsed().as_secs_f64();
         if arguments.json {

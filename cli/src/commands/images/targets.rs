@@ -1,12 +1,64 @@
 //! Which images a command is about: names and architectures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::bail;
 use builder::Architecture;
 use builder::base::{BUILD_IMAGES, Recipe};
+use clap::Args;
 use contract::runtime::Runtime;
+
+use super::defaults;
+use crate::programs::ShimOption;
+
+/// The images that a command is about.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Runtimes and build images (python-dep2, python-dep3); all runtimes when none is named.
+    names: Vec<String>,
+    /// Architectures: amd64, arm64, or all that an image has [default: this machine's; for update all].
+    #[arg(long = "arch", visible_alias = "platform", value_name = "ARCH", value_delimiter = ',')]
+    architectures: Vec<Wanted>,
+    /// Folder with one recipe folder per image [default: ./images, or beside the executable].
+    #[arg(long, value_name = "DIR")]
+    recipes: Option<PathBuf>,
+}
+
+impl Which {
+    /// Where the recipes are.
+    pub(super) fn recipes(&self) -> anyhow::Result<PathBuf> {
+        defaults::recipes(self.recipes.as_deref())
+    }
+
+    /// The images, for `otherwise` when no architecture is named.
+    pub(super) fn targets(&self, otherwise: Wanted) -> anyhow::Result<Vec<Target>> {
+        let wanted = if self.architectures.is_empty() { &[otherwise][..] } else { &self.architectures };
+        chosen(&self.names, wanted, &self.recipes()?)
+    }
+}
+
+/// What goes into an image of ours besides packages.
+#[derive(Debug, Args)]
+pub(super) struct Programs {
+    /// The static shim, for one architecture: `arm64=FILE` [default: the one in this binary, where cargo builds it, or
+    /// beside the executable].
+    #[arg(long, value_name = "[ARCH=]FILE")]
+    shim: Vec<ShimOption>,
+    /// Folder with the worker programs per language [default: those in this binary, ./runtime-shim/workers, or beside the executable].
+    #[arg(long, value_name = "DIR")]
+    workers: Option<PathBuf>,
+}
+
+impl Programs {
+    pub(super) fn workers(&self) -> anyhow::Result<PathBuf> {
+        defaults::workers(self.workers.as_deref())
+    }
+
+    pub(super) fn shim(&self, architecture: Architecture) -> anyhow::Result<PathBuf> {
+        crate::programs::shim_for(architecture, &self.shim)
+    }
+}
 
 /// One image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +78,11 @@ pub(super) enum Wanted {
     All,
 }
 
+impl Wanted {
+    /// This machine's.
+    pub(super) const HERE: Self = Self::One(Architecture::HOST);
+}
+
 impl FromStr for Wanted {
     type Err = builder::NoSuchArchitecture;
 
@@ -35,7 +92,7 @@ impl FromStr for Wanted {
 }
 
 /// The named images, or all runtimes; for these architectures.
-pub(super) fn chosen(names: &[String], wanted: &[Wanted], recipes: &Path) -> anyhow::Result<Vec<Target>> {
+fn chosen(names: &[String], wanted: &[Wanted], recipes: &Path) -> anyhow::Result<Vec<Target>> {
     let mut chosen = Vec::new();
     for name in known(names)? {
         for architecture in architectures(wanted) {

@@ -1,35 +1,21 @@
 //! `zipship images update`.
 
-use std::path::PathBuf;
-
 use anyhow::Context as _;
 use builder::base::{self, UpdateRequest};
 use clap::Args;
 use serde_json::json;
 
+use super::EXIT_CODES;
 use super::list::print_json;
 use super::progress::Reporter;
 use super::sources::Sources;
-use super::targets::{self, Wanted};
-use super::{EXIT_CODES, defaults};
+use super::targets::{Wanted, Which};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Update {
-    /// Runtimes and build images (python-dep2, python-dep3); all runtimes when none is named.
-    names: Vec<String>,
-    /// Architectures: amd64, arm64, or all that an image has.
-    #[arg(
-        long = "arch",
-        visible_alias = "platform",
-        value_name = "ARCH",
-        value_delimiter = ',',
-        default_value = "all"
-    )]
-    architectures: Vec<Wanted>,
-    /// Folder with one recipe folder per image [default: ./images, or beside the executable].
-    #[arg(long, value_name = "DIR")]
-    recipes: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
     /// Print one JSON array of the changes instead of text.
     #[arg(long)]
     json: bool,
@@ -38,10 +24,10 @@ pub(super) struct Update {
 }
 
 pub(super) fn run(arguments: &Update) -> anyhow::Result<()> {
-    let recipes = defaults::recipes(arguments.recipes.as_deref())?;
+    let recipes = arguments.which.recipes()?;
     let (downloads, mirrors) = (arguments.sources.downloads(), arguments.sources.mirrors());
     let mut all = Vec::new();
-    for target in targets::chosen(&arguments.names, &arguments.architectures, &recipes)? {
+    for target in arguments.which.targets(Wanted::All)? {
         let (name, architecture) = (target.name, target.architecture);
         let reporter = Reporter::new(target);
         let changes = base::update(&UpdateRequest {

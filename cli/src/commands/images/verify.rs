@@ -16,11 +16,10 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use serde_json::{Value, json};
 
+use super::EXIT_CODES;
 use super::list::print_json;
 use super::sources::Sources;
-use super::targets::{self, Target, Wanted};
-use super::{EXIT_CODES, defaults};
-use crate::programs::ShimOption;
+use super::targets::{Programs, Target, Wanted, Which};
 
 /// `nobody`, who owns nothing.
 const NOBODY: u32 = 65534;
@@ -28,26 +27,10 @@ const NOBODY: u32 = 65534;
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Verify {
-    /// Runtimes and build images (python-dep2, python-dep3); all runtimes when none is named.
-    names: Vec<String>,
-    /// Architectures: amd64, arm64, or all that an image has.
-    #[arg(
-        long = "arch",
-        visible_alias = "platform",
-        value_name = "ARCH",
-        value_delimiter = ',',
-        default_value = builder::Architecture::HOST.name()
-    )]
-    architectures: Vec<Wanted>,
-    /// Folder with one recipe folder per image [default: ./images, or beside the executable].
-    #[arg(long, value_name = "DIR")]
-    recipes: Option<PathBuf>,
-    /// The static shim, for one architecture: `arm64=FILE`.
-    #[arg(long, value_name = "[ARCH=]FILE")]
-    shim: Vec<ShimOption>,
-    /// Folder with the worker programs per language.
-    #[arg(long, value_name = "DIR")]
-    workers: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    programs: Programs,
     /// Print one JSON array instead of text.
     #[arg(long)]
     json: bool,
@@ -65,11 +48,11 @@ struct Circumstances {
 }
 
 pub(super) fn run(arguments: &Verify) -> anyhow::Result<()> {
-    let recipes = defaults::recipes(arguments.recipes.as_deref())?;
-    let workers = defaults::workers(arguments.workers.as_deref())?;
+    let recipes = arguments.which.recipes()?;
+    let workers = arguments.programs.workers()?;
     let (mut values, mut different) = (Vec::new(), Vec::new());
-    for target in targets::chosen(&arguments.names, &arguments.architectures, &recipes)? {
-        let shim = crate::programs::shim_for(target.architecture, &arguments.shim)?;
+    for target in arguments.which.targets(Wanted::HERE)? {
+        let shim = arguments.programs.shim(target.architecture)?;
         let common = [("--recipes", &recipes), ("--workers", &workers)];
         let build = |circumstances: &Circumstances| {
             built(target, arguments, &recipes, &shim, common, circumstances)
