@@ -40,16 +40,16 @@ pub(crate) async fn clean(registry: &Registry, name: &str) -> Answer {
     };
     let grace = registry.limits.grace;
     let (store, repository) = (registry.store.clone(), name.to_owned());
-    let candidates = blocking(move || unreached(&store, &repository, grace)).await?;
-    let mut free = HashSet::new();
+    let candidates = blocking(move || unreached(&store, &repository, grace, &HashSet::new())).await?;
+    let (mut free, mut used) = (HashSet::new(), HashSet::new());
     for digest in candidates {
-        if registry.authorize.in_use(name, &digest).await?.is_none() {
-            free.insert(digest);
-        }
+        let set =
+            if registry.authorize.in_use(name, &digest).await?.is_none() { &mut free } else { &mut used };
+        set.insert(digest);
     }
     let (store, repository) = (registry.store.clone(), name.to_owned());
     let cleaned = blocking(move || {
-        let manifests = remove(&store, &repository, grace, &free)?;
+        let manifests = remove(&store, &repository, grace, &free, &used)?;
         let collected = collect(&store, grace)?;
         let (files, bytes) = (collected.files, collected.bytes);
         Ok(Cleaned { manifests, files, bytes, grace_seconds: grace.as_secs() })
@@ -58,10 +58,16 @@ pub(crate) async fn clean(registry: &Registry, name: &str) -> Answer {
 }
 
 /// Removes those of `free` that are not reached now either, and that no request touches meanwhile.
-fn remove(store: &Disk, repository: &str, grace: Duration, free: &HashSet<Digest>) -> io::Result<u64> {
+fn remove(
+    store: &Disk,
+    repository: &str,
+    grace: Duration,
+    free: &HashSet<Digest>,
+    used: &HashSet<Digest>,
+) -> io::Result<u64> {
     let collection = store.begin_collection();
     let mut removed = 0;
-    for digest in unreached(store, repository, grace)? {
+    for digest in unreached(store, repository, grace, used)? {
         if free.contains(&digest) && collection.remove_manifest(repository, &digest)? {
             removed += 1;
         }
@@ -69,12 +75,18 @@ fn remove(store: &Disk, repository: &str, grace: Duration, free: &HashSet<Digest
     Ok(removed)
 }
 
-/// The manifests that no tag reaches and that were not stored within `grace`.
-fn unreached(store: &Disk, repository: &str, grace: Duration) -> io::Result<Vec<Digest>> {
+/// The manifests that neither a tag nor a `used` one reaches, and that were not stored within `grace`.
+fn unreached(
+    store: &Disk,
+    repository: &str,
+    grace: Duration,
+    used: &HashSet<Digest>,
+) -> io::Result<Vec<Digest>> {
     let before = SystemTime::now().checked_sub(grace).unwrap_or(SystemTime::UNIX_EPOCH);
     let all = store.manifests_since(repository)?;
     let mut reached: HashSet<Digest> = store.tagged(repository)?.into_iter().collect();
     reached.extend(all.iter().filter(|(_, since)| *since > before).map(|(digest, _)| digest.clone()));
+    reached.extend(used.iter().cloned());
     let mut open: Vec<Digest> = reached.iter().cloned().collect();
     while let Some(digest) = open.pop() {
         let named = match store.resolve(repository, digest.as_str())? {

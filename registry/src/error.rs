@@ -78,10 +78,10 @@ impl Refusal {
         )
     }
 
-    pub(crate) fn over_quota(namespace: &str, used: u64, bytes: u64, quota: u64) -> Self {
+    pub(crate) fn over_quota(namespace: &str, left: u64, bytes: u64, quota: u64) -> Self {
         let message = format!(
-            "\"{namespace}\" holds {used} bytes; with {bytes} more it would be over its quota of {quota}; \
-             remove images that nobody needs (zipship registry clean), or ask for a larger quota"
+            "\"{namespace}\" has room for {left} bytes of its quota of {quota}, not for {bytes} more; remove images that \
+             nobody needs (zipship registry clean), or ask for a larger quota"
         );
         Self::new(StatusCode::FORBIDDEN, "DENIED", message)
     }

@@ -12,18 +12,19 @@ use crate::error::Refusal;
 use crate::store::{Disk, blocking};
 
 impl Registry {
-    /// Whether `bytes` more fit into a repository's namespace, as far as one can say before they have come.
-    /// `digest`: what they are; content that the namespace has already adds nothing.
-    pub(crate) async fn has_room(
-        &self,
-        repository: &str,
-        digest: Option<&Digest>,
-        bytes: u64,
-    ) -> Result<(), Refusal> {
-        let Some(quota) = self.authorize.quota(repository) else { return Ok(()) };
+    /// How many bytes more a repository's namespace has room for, before they have come. `digest`: what they are;
+    /// content that the namespace has already is bounded by nothing here.
+    pub(crate) async fn room(&self, repository: &str, digest: Option<&Digest>) -> Result<u64, Refusal> {
+        let Some(quota) = self.authorize.quota(repository) else { return Ok(u64::MAX) };
         let (store, namespace) = (self.store.clone(), namespace(repository).to_owned());
         let held = blocking(move || held(&store, &namespace)).await?;
-        fits(&held, repository, digest, bytes, quota)
+        Ok(left(&held, digest, quota))
+    }
+
+    /// That there is room for `left` bytes only.
+    pub(crate) fn over_quota(&self, repository: &str, left: u64, bytes: u64) -> Refusal {
+        let quota = self.authorize.quota(repository).unwrap_or(left);
+        Refusal::over_quota(namespace(repository), left, bytes, quota)
     }
 
     /// Runs `add`, which makes content visible in a repository, when its namespace has room for it. Blocks. The outer
@@ -39,26 +40,18 @@ impl Registry {
         // One after the other: two that each have room may not have it together. It guards no data of its own.
         let _alone = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let held = held(&self.store, namespace(repository))?;
-        match fits(&held, repository, Some(digest), bytes, quota) {
-            Ok(()) => add().map(Ok),
-            Err(refusal) => Ok(Err(refusal)),
+        match left(&held, Some(digest), quota) {
+            left if bytes > left => Ok(Err(self.over_quota(repository, left, bytes))),
+            _ => add().map(Ok),
         }
     }
 }
 
-fn fits(
-    held: &HashMap<Digest, u64>,
-    repository: &str,
-    digest: Option<&Digest>,
-    bytes: u64,
-    quota: u64,
-) -> Result<(), Refusal> {
-    let used: u64 = held.values().sum();
-    let known = digest.is_some_and(|digest| held.contains_key(digest));
-    if known || used.saturating_add(bytes) <= quota {
-        return Ok(());
+fn left(held: &HashMap<Digest, u64>, digest: Option<&Digest>, quota: u64) -> u64 {
+    if digest.is_some_and(|digest| held.contains_key(digest)) {
+        return u64::MAX;
     }
-    Err(Refusal::over_quota(namespace(repository), used, bytes, quota))
+    quota.saturating_sub(held.values().sum())
 }
 
 fn namespace(repository: &str) -> &str {

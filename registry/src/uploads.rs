@@ -126,26 +126,35 @@ async fn take_in(
         Some(Err(Busy)) => return Err(Refusal::upload_busy()),
         Some(Ok(taken)) => taken,
     };
-    let fits = match in_order(request.headers(), name, id, taken.upload()) {
-        Ok(()) => {
-            let length = length(request.headers()).unwrap_or(0);
-            registry.has_room(name, digest.as_ref(), taken.upload().received().saturating_add(length)).await
-        }
-        refused => refused,
+    let room = match in_order(request.headers(), name, id, taken.upload()) {
+        Ok(()) => room(registry, name, digest.as_ref(), taken.upload(), request.headers()).await,
+        Err(refusal) => Err(refusal),
     };
-    if let Err(refusal) = fits {
-        taken.put_back();
-        return Err(refusal);
-    }
+    let room = match room {
+        Ok(room) => room,
+        Err(refusal) => {
+            taken.put_back();
+            return Err(refusal);
+        }
+    };
     let body = request.into_body().into_data_stream();
-    match taken.upload().append(body, registry.limits.blob).await {
+    match taken.upload().append(body, registry.limits.blob.min(room)).await {
         Ok(()) => {}
         Err(AppendError::Body(reason)) => {
             taken.put_back();
             return Err(Refusal::upload_cut_short(reason));
         }
-        Err(AppendError::TooLarge) => return Err(Refusal::too_large("the blob", registry.limits.blob)),
-        Err(AppendError::Store(error)) => return Err(error.into()),
+        Err(AppendError::TooLarge) => {
+            let came = taken.end().received();
+            return Err(match room < registry.limits.blob {
+                true => registry.over_quota(name, room, came + 1),
+                false => Refusal::too_large("the blob", registry.limits.blob),
+            });
+        }
+        Err(AppendError::Store(error)) => {
+            drop(taken.end());
+            return Err(error.into());
+        }
     }
     match digest {
         Some(digest) => commit(registry, name, taken, &digest).await,
@@ -155,6 +164,24 @@ async fn take_in(
             Ok(session(StatusCode::ACCEPTED, name, id, received))
         }
     }
+}
+
+/// How long the upload may become for its namespace; asked at its first request, and refused when the request says
+/// that it brings more.
+async fn room(
+    registry: &Registry,
+    name: &str,
+    digest: Option<&Digest>,
+    upload: &mut Upload,
+    headers: &HeaderMap,
+) -> Result<u64, Refusal> {
+    let room = match upload.room {
+        Some(room) => room,
+        None => registry.room(name, digest).await?,
+    };
+    upload.room = Some(room);
+    let bytes = upload.received().saturating_add(length(headers).unwrap_or(0));
+    if bytes > room { Err(registry.over_quota(name, room, bytes)) } else { Ok(room) }
 }
 
 async fn commit(registry: &Registry, name: &str, taken: Taken<'_>, digest: &Digest) -> Answer {

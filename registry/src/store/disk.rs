@@ -86,18 +86,23 @@ impl Disk {
     }
 
     pub(crate) fn is_linked(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
+        self.find(&self.repository(repository)?.join(BLOBS), digest)
+    }
+
+    pub(crate) fn has_manifest(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
+        self.find(&self.repository(repository)?.join(MANIFESTS), digest)
+    }
+
+    /// Whether a directory links content. Whoever is told that it is there may name it next: for the collector it is
+    /// young again.
+    fn find(&self, directory: &Path, digest: &Digest) -> io::Result<bool> {
         let _kept = self.guard.touch(digest);
-        let link = self.repository(repository)?.join(BLOBS).join(digest.hex());
+        let link = directory.join(digest.hex());
         let Some(about) = found(fs::metadata(&link))? else { return Ok(false) };
-        // Whoever is told that a blob is there may name it next: for the collector it is young again.
         if about.modified()?.elapsed().is_ok_and(|age| age >= self.fresh) {
             File::options().write(true).open(&link)?.set_modified(SystemTime::now())?;
         }
         Ok(true)
-    }
-
-    pub(crate) fn has_manifest(&self, repository: &str, digest: &Digest) -> io::Result<bool> {
-        self.repository(repository)?.join(MANIFESTS).join(digest.hex()).try_exists()
     }
 
     /// Makes a blob of the store visible in a repository.

@@ -1,5 +1,5 @@
 //! The uploads under way. A request takes an upload out while it writes and puts it back when its file and
-//! its hash agree; when a request is dropped half-way, the upload goes with it and the client starts anew.
+//! its hash agree. Requests run in tasks of their own: one that is dropped half-way means the end of the process.
 //!
 //! An upload has two files: its bytes, and whose it is. So it outlives the process: the next one takes up what it
 //! finds, and the client goes on where the file ends.
@@ -114,7 +114,8 @@ impl Drop for Sessions {
     }
 }
 
-/// An upload that a request has taken. Dropped without [`put_back`](Taken::put_back), its session ends.
+/// An upload that a request has taken. Dropped without [`put_back`](Taken::put_back) and [`end`](Taken::end), its
+/// files are left for the next process.
 #[derive(Debug)]
 pub(crate) struct Taken<'a> {
     sessions: &'a Sessions,
@@ -145,6 +146,9 @@ impl Taken<'_> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
+        if let Some(upload) = self.upload.take() {
+            upload.leave();
+        }
         let mut open = self.sessions.lock();
         if open.get(&self.id).is_some_and(|session| session.upload.is_none()) {
             open.remove(&self.id);

@@ -30,6 +30,8 @@ pub(crate) struct Upload {
     /// `None` after a restart, until the file was read again.
     hasher: Option<Hasher>,
     received: u64,
+    /// How many bytes it may become, once that was asked.
+    pub(crate) room: Option<u64>,
 }
 
 /// An upload that an earlier process left.
@@ -60,12 +62,12 @@ impl From<io::Error> for AppendError {
 
 impl Upload {
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, left: false, hasher: Some(Hasher::new()), received: 0 }
+        Self { file, left: false, hasher: Some(Hasher::new()), received: 0, room: None }
     }
 
     /// One whose file has `received` bytes already.
     pub(super) fn resumed(file: PathBuf, received: u64) -> Self {
-        Self { file, left: false, hasher: (received == 0).then(Hasher::new), received }
+        Self { file, left: false, hasher: (received == 0).then(Hasher::new), received, room: None }
     }
 
     /// Leaves the files for the next process.

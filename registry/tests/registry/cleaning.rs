@@ -82,9 +82,11 @@ async fn what_no_tag_reaches_goes_and_what_is_reached_or_runs_stays() {
     let index =
         json!({"schemaVersion": 2, "mediaType": oci::manifest::OCI_INDEX, "manifests": [descriptor(&child)]});
     put(&server, "index", &index).await;
-    let refers = json!({"schemaVersion": 2, "mediaType": oci::manifest::OCI_MANIFEST, "subject": descriptor(&new),
-        "config": serde_json::from_slice::<Value>(&new.manifest).unwrap()["config"], "layers": []});
-    let referrer = put(&server, "", &refers).await;
+    let refers = |to: &Image| {
+        json!({"schemaVersion": 2, "mediaType": oci::manifest::OCI_MANIFEST, "subject": descriptor(to),
+        "config": serde_json::from_slice::<Value>(&new.manifest).unwrap()["config"], "layers": []})
+    };
+    let referrers = [put(&server, "", &refers(&new)).await, put(&server, "", &refers(&running())).await];
     server.send(Method::DELETE, "/v2/ns/a/manifests/1", "").await;
 
     let cleaned = clean(&server, "ns/a").await;
@@ -95,8 +97,10 @@ async fn what_no_tag_reaches_goes_and_what_is_reached_or_runs_stays() {
         assert!(there(&server, kept).await, "{kept:?}");
         layer_is_there(&server, kept).await;
     }
-    let path = format!("/v2/ns/a/manifests/{referrer}");
-    assert_eq!(server.send(Method::HEAD, &path, "").await.status(), 200, "a referrer of what is reached");
+    for referrer in referrers {
+        let path = format!("/v2/ns/a/manifests/{referrer}");
+        assert_eq!(server.send(Method::HEAD, &path, "").await.status(), 200, "of what is reached, or runs");
+    }
     assert_eq!(clean(&server, "ns/a").await["manifests"], 0, "nothing is left to do");
 }
 
@@ -146,4 +150,22 @@ async fn the_list_has_what_the_caller_may_pull_page_by_page() {
     let next = link.unwrap();
     let next = next.split(['<', '>']).nth(1).unwrap();
     assert_eq!(list(next).await, (json!(["other"]), None));
+}
+
+/// Whoever is told that a manifest is there may put it into an index next.
+#[tokio::test]
+async fn a_manifest_that_an_index_names_anew_is_young_again() {
+    let server = server(Duration::from_secs(3600)).await;
+    let child = image(vec![layer("child")]);
+    let reference = server.reference("ns/a").with_digest(child.digest());
+    server.client().push(&child, &reference).await.unwrap();
+    let link = server.path().join("repositories/ns/a/_manifests").join(child.digest().hex());
+    let old = std::time::SystemTime::now() - Duration::from_secs(7200);
+    std::fs::File::options().write(true).open(&link).unwrap().set_modified(old).unwrap();
+    let index =
+        json!({"schemaVersion": 2, "mediaType": oci::manifest::OCI_INDEX, "manifests": [descriptor(&child)]});
+    put(&server, "several", &index).await;
+    server.send(Method::DELETE, "/v2/ns/a/manifests/several", "").await;
+    assert_eq!(clean(&server, "ns/a").await["manifests"], 0);
+    assert!(there(&server, &child).await);
 }

@@ -59,13 +59,23 @@ async fn mounts_chunks_and_manifests_count_too() {
     let response = server.send(Method::POST, &mount, "").await;
     assert_eq!(response.status(), 403);
     let told = response.text().await.unwrap();
-    assert!(told.contains("1001 more") && told.contains("quota of 1000"), "{told}");
+    assert!(told.contains("not for 1001 more") && told.contains("quota of 1000"), "{told}");
 
     let response = server.send(Method::POST, "/v2/small/a/blobs/uploads/", "").await;
     let location = header(&response, "location").to_owned();
     assert_eq!(server.send(Method::PATCH, &location, vec![1; 600]).await.status(), 202);
     let response = server.send(Method::PATCH, &location, vec![1; 401]).await;
     assert_eq!(code(response).await, "DENIED", "before the bytes are taken");
+
+    // A body that does not say how long it is ends where the room does.
+    let response = server.send(Method::POST, "/v2/small/b/blobs/uploads/", "").await;
+    let location = header(&response, "location").to_owned();
+    let pieces = (0..100).map(|_| Ok::<_, std::io::Error>(vec![1; 100]));
+    let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+    let response = server.send(Method::PATCH, &location, body).await;
+    assert_eq!(code(response).await, "DENIED");
+    let response = server.send(Method::GET, &location, "").await;
+    assert_eq!(code(response).await, "BLOB_UPLOAD_UNKNOWN", "what came of it is gone");
 
     let mut manifest = image(vec![]).manifest;
     assert_eq!(upload(&server, "small/a", image(vec![]).config).await, 201);

@@ -81,6 +81,8 @@ impl Clean {
 
 /// The tags that are not among the last `keep`, the oldest first.
 fn old(mut tags: Vec<Tagged>, keep: usize) -> Vec<Tagged> {
+    // Lists of what is attached to images, and signatures, are no versions.
+    tags.retain(|tag| !["sha256-", "sha512-"].iter().any(|list| tag.tag.starts_with(list)));
     tags.sort_by(|a, b| by_version(&a.tag, &b.tag));
     let (latest, mut versions): (Vec<_>, Vec<_>) = tags.into_iter().partition(|tag| tag.tag == "latest");
     let kept = versions.split_off(versions.len().saturating_sub(keep));
@@ -132,9 +134,17 @@ mod tests {
     #[test]
     fn the_last_versions_stay_and_what_they_share() {
         let tags = || {
-            [("10", "j"), ("2", "b"), ("latest", "c"), ("3", "c"), ("9", "i"), ("1", "j")]
-                .map(|(name, image)| tag(name, image))
-                .to_vec()
+            [
+                ("sha256-00", "attached"),
+                ("10", "j"),
+                ("2", "b"),
+                ("latest", "c"),
+                ("3", "c"),
+                ("9", "i"),
+                ("1", "j"),
+            ]
+            .map(|(name, image)| tag(name, image))
+            .to_vec()
         };
         assert_eq!(names(&old(tags(), 2)), ["2"], "1 is the image of 10, 3 that of latest");
         assert_eq!(names(&old(tags(), 0)), ["1", "2", "9", "10"]);

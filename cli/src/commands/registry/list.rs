@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::Context as _;
 use clap::Args;
-use oci::client::Client;
+use oci::client::{Client, ClientError};
 use oci::manifest::{DOCKER_INDEX, Index, Manifest, OCI_INDEX};
 use oci::{Digest, Reference};
 use serde_json::json;
@@ -47,7 +47,11 @@ impl List {
         let names = client.repositories(registry).await.context("listing the repositories")?;
         let mut rows = Vec::new();
         for name in names {
-            let tags = tagged(&client, &Reference::parse(&format!("{registry}/{name}"))?).await?;
+            // A registry may list repositories that never got a tag.
+            let tags = match tagged(&client, &Reference::parse(&format!("{registry}/{name}"))?).await {
+                Err(error) if is_missing(&error) => Vec::new(),
+                tags => tags?,
+            };
             rows.push((name, tags.len(), size(&tags)));
         }
         if self.json {
@@ -93,14 +97,18 @@ pub(super) async fn tagged(client: &Client, repository: &Reference) -> anyhow::R
         let mut open = vec![reference.clone()];
         let mut digest = None;
         while let Some(next) = open.pop() {
-            let (bytes, media_type, found) = client.manifest(&next).await.with_context(reading)?;
+            let (bytes, media_type, found) = match client.manifest(&next).await.with_context(reading) {
+                // An index may name images that are not here.
+                Err(error) if digest.is_some() && is_missing(&error) => continue,
+                manifest => manifest?,
+            };
             holds.insert(found.clone(), bytes.len() as u64);
             digest.get_or_insert(found);
             if [OCI_INDEX, DOCKER_INDEX].contains(&media_type.as_str()) {
                 let index: Index = serde_json::from_slice(&bytes).with_context(reading)?;
                 open.extend(index.manifests.into_iter().map(|child| repository.with_digest(child.digest)));
-            } else {
-                let manifest: Manifest = serde_json::from_slice(&bytes).with_context(reading)?;
+            } else if let Ok(manifest) = serde_json::from_slice::<Manifest>(&bytes) {
+                // Other documents hold nothing that could be counted.
                 holds.extend(
                     manifest.layers.into_iter().chain([manifest.config]).map(|blob| (blob.digest, blob.size)),
                 );
@@ -110,6 +118,11 @@ pub(super) async fn tagged(client: &Client, repository: &Reference) -> anyhow::R
         tagged.extend(digest.map(|digest| Tagged { tag, digest, holds }));
     }
     Ok(tagged)
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    let status = error.downcast_ref::<ClientError>().and_then(ClientError::status);
+    status.is_some_and(|status| status.as_u16() == 404)
 }
 
 /// What all of them hold together.
