@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use reqwest::header::{HeaderMap, LINK};
 use reqwest::{Method, StatusCode, Url};
 
 use super::Client;
@@ -105,7 +104,7 @@ impl Client {
                 return Ok(index.map(|index| index.manifests).unwrap_or_default());
             }
             let response = expect(response, &Method::GET, &[StatusCode::OK]).await?;
-            next = following(&url, response.headers());
+            next = super::browse::following(&response);
             let bytes = read_limited(response, &Method::GET, MANIFEST_MAX).await?;
             found.extend(parsed(&url, &bytes)?.manifests);
         }
@@ -171,12 +170,4 @@ async fn tagged(exchange: &Exchange<'_>, tag: &str) -> Result<Option<Index>, Cli
 fn parsed(url: &Url, bytes: &[u8]) -> Result<Index, ClientError> {
     serde_json::from_slice(bytes)
         .map_err(|error| ClientError::protocol(url, format!("no index of attachments: {error}")))
-}
-
-/// The next page of a list (RFC 8288), when it is of the same registry.
-fn following(url: &Url, headers: &HeaderMap) -> Option<Url> {
-    let link = headers.get(LINK)?.to_str().ok()?;
-    let (target, parameters) = link.strip_prefix('<')?.split_once('>')?;
-    let is_next = parameters.contains("rel=\"next\"") || parameters.contains("rel=next");
-    url.join(target).ok().filter(|next| is_next && super::location::same_origin(url, next))
 }

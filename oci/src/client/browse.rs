@@ -99,7 +99,7 @@ async fn read<T: DeserializeOwned>(response: Response, method: &Method) -> Resul
 }
 
 /// The next page by the `Link` header (RFC 8288), when it is on the same registry.
-fn following(response: &Response) -> Option<Url> {
+pub(super) fn following(response: &Response) -> Option<Url> {
     let link = response.headers().get(LINK)?.to_str().ok()?;
     let (target, parameters) = link.split_once('<')?.1.split_once('>')?;
     let is_next = parameters.replace([' ', '"'], "").split(';').any(|parameter| parameter == "rel=next");
