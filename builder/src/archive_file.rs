@@ -1,5 +1,5 @@
 //! An archive as bytes that nobody can change: a copy in a file without a name, mapped into memory. However
-//! large it is, it needs no memory of its own, and another program that shortens or writes the original does not
+//! large it is, it needs no memory of its own, unless temporary files lie in memory, and another program that shortens or writes the original does not
 //! harm the build.
 #![allow(unsafe_code)]
 

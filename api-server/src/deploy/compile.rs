@@ -49,6 +49,7 @@ struct Run<'j> {
     environment: std::collections::BTreeMap<String, String>,
     workdir: &'j str,
     memory_mb: u32,
+    timeout: Duration,
     inlet: Option<OwnedFd>,
 }
 
@@ -87,6 +88,7 @@ impl SandboxCompile {
             environment: job.environment.clone(),
             workdir: &job.workdir,
             memory_mb: if job.download.is_some() { MEMORY_WITH_MODULES_MB } else { MEMORY_MB },
+            timeout: TIMEOUT,
             inlet: None,
         };
         match self.run(run)? {
@@ -116,13 +118,17 @@ impl SandboxCompile {
             environment,
             workdir: &download.workdir,
             memory_mb: MEMORY_MB,
+            // The forwarder gives up first, and says what took so long.
+            timeout: limits.time + START,
             inlet: Some(far),
         });
         let forwarded = forwarder.finish();
-        if let Err(words) = ran? {
+        // Without a sandbox there was nobody to forward for: its reason is the better one.
+        let ran = ran?;
+        let forwarded = forwarded.map_err(unavailable)?;
+        if let Err(words) = ran {
             return Err(Download::rejected(&words, &address));
         }
-        let forwarded = forwarded.map_err(unavailable)?;
         tracing::info!(forwarded.requests, forwarded.bytes, "the modules of a Go function were fetched");
         Ok(())
     }
@@ -140,7 +146,7 @@ impl SandboxCompile {
             environment: run.environment,
             workdir: run.workdir.to_owned(),
             memory_mb: run.memory_mb,
-            timeout: TIMEOUT,
+            timeout: run.timeout,
             log: log.try_clone().map_err(unavailable)?.into(),
             inlet: run.inlet,
         };

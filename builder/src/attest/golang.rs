@@ -6,12 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use super::package::{Ecosystem, Package};
 use crate::golang::{Compile, CompileError, CompileJob};
 
-/// How the record begins, on an address that 16 divides.
-const MAGIC: &[u8] = b"\xff Go buildinf:";
-/// Bytes of the record's head.
-const HEAD: usize = 32;
-/// In the head's flags: the texts follow the head.
-const INLINE: u8 = 2;
 /// The modules stand between two marks of so many bytes.
 const MARK: usize = 16;
 
@@ -28,15 +22,8 @@ impl GoProgram {
     /// What a program says. None: it was not made by a Go compiler of these days (1.18 and newer).
     #[must_use]
     pub fn read(program: &[u8]) -> Option<Self> {
-        let starts = |at: &usize| program[*at..].starts_with(MAGIC);
-        let at = (0..program.len()).step_by(16).find(starts)?;
-        let record = &program[at..];
-        if record.get(MAGIC.len() + 1)? & INLINE == 0 {
-            return None;
-        }
-        let (toolchain, rest) = text(record.get(HEAD..)?)?;
-        let (modules, _) = text(rest)?;
-        let toolchain = std::str::from_utf8(toolchain).ok()?.to_owned();
+        let (toolchain, modules) = crate::golang::record(program)?;
+        let toolchain = toolchain.to_owned();
         let modules = modules.get(MARK..modules.len().saturating_sub(MARK)).unwrap_or_default();
         Some(Self { toolchain, modules: listed(&String::from_utf8_lossy(modules)) })
     }
@@ -49,20 +36,6 @@ impl GoProgram {
     }
 }
 
-/// A text behind its length (a base-128 number), and what follows.
-fn text(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (mut length, mut shift) = (0_usize, 0);
-    for (at, byte) in bytes.iter().enumerate().take(5) {
-        length |= usize::from(byte & 0x7f) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            let rest = &bytes[at + 1..];
-            return Some((rest.get(..length)?, &rest[length..]));
-        }
-    }
-    None
-}
-
 /// The lines `dep <path> <version> <sum>`; a line `=> <path> <version> <sum>` says what stands in for the one before.
 fn listed(text: &str) -> Vec<(String, String)> {
     let mut modules: Vec<(String, String)> = Vec::new();
@@ -73,6 +46,8 @@ fn listed(text: &str) -> Vec<(String, String)> {
         let module = (path.to_owned(), version.to_owned());
         match kind {
             Some("dep") => modules.push(module),
+            // A folder has no place in a list of packages; the name that it stands in for says more.
+            Some("=>") if module.0.starts_with(['.', '/']) => {}
             Some("=>") => drop(modules.pop().map(|_| modules.push(module))),
             _ => {}
         }
@@ -110,36 +85,56 @@ impl<C: Compile> Compile for Observed<C> {
 mod tests {
     use super::*;
 
-    fn record(toolchain: &str, modules: &str) -> Vec<u8> {
-        let mut bytes = vec![0; 48];
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend([8, INLINE]);
-        bytes.resize(48 + HEAD, 0);
+    /// An ELF file with the record as its one section, and another program's record before it.
+    fn program(toolchain: &str, modules: &str) -> Vec<u8> {
+        let mut record = b"\xff Go buildinf:".to_vec();
+        record.extend([8, 2]);
+        record.resize(32, 0);
         for text in [toolchain.to_owned(), format!("{}{modules}{}", "a".repeat(MARK), "b".repeat(MARK))] {
             let length = text.len();
-            bytes.extend([(length & 0x7f) as u8 | 0x80, (length >> 7) as u8]);
-            bytes.extend(text.as_bytes());
+            record.extend([(length & 0x7f) as u8 | 0x80, (length >> 7) as u8]);
+            record.extend(text.as_bytes());
         }
-        bytes
+        let names = b"\0.go.buildinfo\0.shstrtab\0";
+        let mut elf = b"\x7fELF\x02\x01\x01".to_vec();
+        elf.resize(64, 0);
+        // What a program may hold anywhere: not a section of its own.
+        elf.extend(b"\xff Go buildinf:\x08\x02");
+        elf.resize(96, 0);
+        let at = elf.len();
+        elf.extend(&record);
+        let names_at = elf.len();
+        elf.extend(names);
+        let table = elf.len();
+        for (name, start, size) in [(0_u32, 0, 0), (1, at, record.len()), (15, names_at, names.len())] {
+            let mut header = vec![0; 64];
+            header[..4].copy_from_slice(&name.to_le_bytes());
+            header[0x18..0x20].copy_from_slice(&(start as u64).to_le_bytes());
+            header[0x20..0x28].copy_from_slice(&(size as u64).to_le_bytes());
+            elf.extend(header);
+        }
+        elf[0x28..0x30].copy_from_slice(&(table as u64).to_le_bytes());
+        elf[0x3a..0x40].copy_from_slice(&[64, 0, 3, 0, 2, 0]);
+        elf
     }
 
     #[test]
     fn modules_and_what_stands_in_for_them() {
-        let text = "path\tx\nmod\tx\t(devel)\t\ndep\ta.test/a\tv1.0.0\th1:x=\ndep\ta.test/b\tv2.0.0\n=>\ta.test/c\tv3.0.0\th1:y=\nbuild\t-trimpath=true\n";
-        let program = GoProgram::read(&record("go1.26.6", text)).unwrap();
+        let text = "path\tx\nmod\tx\t(devel)\t\ndep\ta.test/a\tv1.0.0\th1:x=\ndep\ta.test/b\tv2.0.0\n=>\ta.test/c\tv3.0.0\th1:y=\ndep\ta.test/d\tv4.0.0\n=>\t./d\t\nbuild\t-trimpath=true\n";
+        let program = GoProgram::read(&program("go1.26.6", text)).unwrap();
         let modules: Vec<_> =
             program.modules.iter().map(|(path, version)| format!("{path}@{version}")).collect();
         assert_eq!(
             (program.toolchain.as_str(), modules),
-            ("go1.26.6", vec!["a.test/a@v1.0.0".into(), "a.test/c@v3.0.0".into()])
+            ("go1.26.6", vec!["a.test/a@v1.0.0".into(), "a.test/c@v3.0.0".into(), "a.test/d@v4.0.0".into()])
         );
-        assert_eq!(program.packages()[2].url(), "pkg:golang/stdlib@1.26.6");
+        assert_eq!(program.packages()[3].url(), "pkg:golang/stdlib@1.26.6");
     }
 
     #[test]
     fn other_programs_say_nothing() {
         assert_eq!(GoProgram::read(b"\x7fELF"), None);
-        let whole = record("go1.26.6", "dep\ta\tv1\n");
+        let whole = program("go1.26.6", "dep\ta\tv1\n");
         for length in 0..whole.len() {
             // Cut anywhere: no panic, and no half of a list.
             assert_eq!(GoProgram::read(&whole[..length]), None, "{length}");

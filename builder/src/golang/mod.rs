@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 pub use local::{LocalCompile, has_no_network};
 pub use plan::{PlanError, plan};
+pub(crate) use version::record;
 pub use version::version;
 
 /// Name of the compiled program below the code directory (the last part of `GO_HANDLER_PATH`).

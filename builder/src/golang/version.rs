@@ -7,16 +7,23 @@ const HEADER: usize = 32;
 /// In the flags: the strings follow the header.
 const INLINE: u8 = 2;
 
-/// `1.26.6`; `None` when the program is not of Go.
-#[must_use]
-pub fn version(program: &[u8]) -> Option<&str> {
+/// What the linker wrote down: the toolchain's version (`go1.26.6`), and the lines about modules between their
+/// marks. `None` when the program is not of Go.
+pub(crate) fn record(program: &[u8]) -> Option<(&str, &[u8])> {
     let info = section(program, b".go.buildinfo")?;
     if !info.starts_with(MAGIC) || info.get(15)? & INLINE == 0 {
         return None;
     }
     let (length, rest) = varint(info.get(HEADER..)?)?;
-    let text = str::from_utf8(rest.get(..length)?).ok()?;
-    let version = text.strip_prefix("go")?;
+    let version = str::from_utf8(rest.get(..length)?).ok()?;
+    let (length, rest) = varint(&rest[length..])?;
+    Some((version, rest.get(..length)?))
+}
+
+/// `1.26.6`; `None` when the program is not of Go.
+#[must_use]
+pub fn version(program: &[u8]) -> Option<&str> {
+    let version = record(program)?.0.strip_prefix("go")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-+".contains(&byte);
     (version.len() <= 64 && version.bytes().all(plain)).then_some(version)
 }

@@ -146,11 +146,14 @@ impl LayerCache {
             // Another build may have removed it.
             let Ok(about) = entry.metadata() else { continue };
             let (path, used) = (entry.path(), about.modified()?);
-            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(UNFINISHED) {
                 if now.duration_since(used).is_ok_and(|age| age > LEFT_BEHIND) {
                     let _ = fs::remove_file(path);
                 }
-            } else {
+            } else if name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                // Other files are somebody's who named a folder of theirs.
                 total += about.len();
                 files.push((used, path, about.len()));
             }
@@ -201,10 +204,10 @@ fn read(file: &File, key: &Digest) -> io::Result<Kept> {
 /// The footer, and how many bytes lie behind the layer.
 fn footer(tail: &[u8]) -> Option<(Footer, u64)> {
     let (rest, seal) = tail.split_at_checked(tail.len().checked_sub(SEAL)?)?;
-    let seal = str::from_utf8(seal).ok()?;
-    let length = usize::from_str_radix(&seal[64..], 16).ok()?;
+    let (sum, length) = str::from_utf8(seal).ok()?.split_at_checked(64)?;
+    let length = usize::from_str_radix(length, 16).ok()?;
     let text = &rest[rest.len().checked_sub(length)?..];
-    if Digest::of(text).hex() != &seal[..64] {
+    if Digest::of(text).hex() != sum {
         return None;
     }
     Some((serde_json::from_slice(text).ok()?, (length + SEAL) as u64))

@@ -92,6 +92,8 @@ fn a_damaged_layer_is_made_anew() {
     };
     let mut damages: Vec<Vec<u8>> = vec![Vec::new(), sound[..length / 2].to_vec(), sound[1..].to_vec()];
     damages.push([&sound[..], b"x"].concat());
+    // As the end of a text that was cut off: letters of three bytes where digits belong.
+    damages.push("€".repeat(24).into_bytes());
     damages.push([&sound[..], &sound[..]].concat());
     // Bytes of the layer, and of the footer behind it.
     damages.extend([0, 1000, right.layer.size() as usize - 1].map(flip));
@@ -139,7 +141,13 @@ fn what_was_not_used_for_longest_goes_first() {
     let left_behind = folder.path().join("unfinished-x");
     fs::write(&left_behind, b"1").unwrap();
     age(&left_behind, 2 * 24 * 60 * 60);
+    // Somebody's own, in a folder that was named by mistake.
+    let own = folder.path().join("thesis.odt");
+    fs::write(&own, vec![1; 2_000_000]).unwrap();
+    age(&own, 9_000_000);
     make(&archives[3], with(&cache));
+    assert!(own.exists());
+    fs::remove_file(own).unwrap();
     assert_eq!(seen.iter().map(|path| path.exists()).collect::<Vec<_>>(), [true, false, true]);
     assert!(!left_behind.exists());
     // One that is too large for the cache is made, and not kept.

@@ -62,6 +62,9 @@ impl Compile for LocalCompile {
     }
 }
 
+/// For the go tool to read the forwarder's last words.
+const GRACE: Duration = Duration::from_secs(10);
+
 impl LocalCompile {
     /// `go mod download` through a forwarder on loopback, in a room of its own.
     fn fetch(&self, download: &Download) -> Result<(), CompileError> {
@@ -79,12 +82,17 @@ impl LocalCompile {
             argv: &download.argv,
             environment: &environment,
             workdir: &download.workdir,
-            timeout: limits.time,
+            // The forwarder gives up first, and says what took so long.
+            timeout: limits.time + GRACE,
             network: true,
         };
         let ran = room.run(&call);
         let forwarded = forwarder.finish().map_err(unavailable)?;
         tracing::debug!(forwarded.requests, forwarded.bytes, "modules were fetched");
+        if !ran.as_ref().is_ok_and(|(status, _)| status.success()) {
+            // What go.sum does not vouch for is asked for again next time; what is gone already is as well.
+            forwarded.fresh.iter().for_each(|path| drop(fs::remove_file(path)));
+        }
         match ran? {
             (status, _) if status.success() => Ok(()),
             (_, words) => Err(Download::rejected(&words, &address)),

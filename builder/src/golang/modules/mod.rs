@@ -13,8 +13,8 @@ mod vet;
 use std::convert::Infallible;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fs, io};
@@ -42,6 +42,9 @@ const CONNECTIONS: usize = 64;
 /// For a request's head to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// A forwarder at work; [`finish`](Self::finish) ends it.
 #[derive(Debug)]
 pub struct Forwarder {
@@ -50,12 +53,14 @@ pub struct Forwarder {
 }
 
 /// What a forwarder did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forwarded {
     /// Requests, those that were refused included.
     pub requests: usize,
     /// Bytes that came from proxies or from what was kept before.
     pub bytes: u64,
+    /// Files that were kept now. Until the go tool is content, nobody vouches for them.
+    pub fresh: Vec<PathBuf>,
 }
 
 impl Forwarder {
@@ -80,6 +85,7 @@ impl Forwarder {
             requests: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
             unpacked: AtomicU64::new(0),
+            fresh: Mutex::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("go-modules".to_owned()).spawn(move || {
@@ -88,8 +94,11 @@ impl Forwarder {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let state = Arc::new(state);
             runtime.block_on(serve(listener, Arc::clone(&state), stopped))?;
-            let (requests, bytes) = (&state.requests, &state.bytes);
-            Ok(Forwarded { requests: requests.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) })
+            Ok(Forwarded {
+                requests: state.requests.load(Ordering::Relaxed),
+                bytes: state.bytes.load(Ordering::Relaxed),
+                fresh: std::mem::take(&mut state.fresh()),
+            })
         })?;
         Ok(Self { stop, thread })
     }
@@ -114,6 +123,7 @@ struct State {
     requests: AtomicUsize,
     bytes: AtomicU64,
     unpacked: AtomicU64,
+    fresh: Mutex<Vec<PathBuf>>,
 }
 
 /// An answer other than 200; the go tool shows the words.
@@ -135,7 +145,15 @@ async fn serve(
         // Cancel-safe: a connection that was not accepted waits in the backlog, and the end is the end.
         let (place, stream) = tokio::select! {
             _ = &mut stopped => return Ok(()),
-            accepted = accepted => accepted?,
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // It passes: a caller that went away, or no descriptor for the moment.
+                    tracing::warn!(%error, "a request for modules could not be taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
         };
         let state = Arc::clone(&state);
         tokio::spawn(async move {
@@ -206,8 +224,14 @@ impl State {
         self.count(unpacked, &self.unpacked, self.limits.unpacked_bytes)?;
         if keeps && fresh {
             keep(&kept, &bytes).map_err(|error| bad_gateway(format!("it could not be kept: {error}")))?;
+            self.fresh().push(kept);
         }
         Ok(bytes)
+    }
+
+    fn fresh(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        // A list that is whole at any time.
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(&self, path: &str) -> Result<Bytes, Refused> {
@@ -216,10 +240,12 @@ impl State {
         self.proxy.get(&self.client, path, limit).await.map_err(|error| match error {
             GetError::NotThere(words) => (StatusCode::NOT_FOUND, words),
             GetError::Failed(reason) => bad_gateway(reason),
-            GetError::TooLarge => too_much(format!(
-                "more than {} bytes in a file of a module",
-                self.limits.file_bytes.min(left)
-            )),
+            GetError::TooLarge if left < self.limits.file_bytes => {
+                too_much(format!("more than {} bytes of modules", self.limits.total_bytes))
+            }
+            GetError::TooLarge => {
+                too_much(format!("more than {} bytes in a file of a module", self.limits.file_bytes))
+            }
         })
     }
 

@@ -58,17 +58,20 @@ impl ModuleProxy {
 
     /// A client that goes nowhere but to these proxies and where they redirect on the public internet.
     pub(super) fn client(&self) -> Result<Client, reqwest::Error> {
-        let hosts = self.0.iter().filter_map(|url| url.host_str().map(str::to_owned));
+        let hosts: Vec<String> = self.0.iter().filter_map(|url| url.host_str().map(str::to_owned)).collect();
+        let proxies = hosts.clone();
         let machine = HTTP_PROXIES
             .iter()
-            .filter_map(|name| Url::parse(&std::env::var(name).ok()?).ok()?.host_str().map(str::to_owned));
+            .filter_map(|name| Url::parse(&std::env::var(name).ok()?).ok()?.host_str().map(str::to_owned))
+            .collect::<Vec<_>>();
+        let behind_proxy = !machine.is_empty();
         Client::builder()
             .user_agent(concat!("zipship/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .referer(false)
-            .redirect(Policy::custom(redirect))
-            .dns_resolver(Arc::new(PublicNames { trusted: hosts.chain(machine).collect() }))
+            .redirect(Policy::custom(move |attempt| redirect(attempt, &proxies, behind_proxy)))
+            .dns_resolver(Arc::new(PublicNames { trusted: hosts.into_iter().chain(machine).collect() }))
             .build()
     }
 
@@ -103,8 +106,10 @@ pub(super) enum GetError {
     Failed(String),
 }
 
-/// Follows within one origin, and to other hosts of the internet; never from https to http.
-fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+/// Follows within one origin, and to other hosts of the internet; never from https to http, and never to another of
+/// the `proxies`, whose names may stand for private addresses. Where the machine's HTTP proxy looks names up, nobody
+/// here can tell what is on the internet.
+fn redirect(attempt: Attempt<'_>, proxies: &[String], behind_proxy: bool) -> reqwest::redirect::Action {
     let Some(from) = attempt.previous().last() else { return attempt.stop() };
     let to = attempt.url();
     if attempt.previous().len() > REDIRECTS {
@@ -118,6 +123,12 @@ fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
         return attempt.error(text);
     }
     let host = to.host_str().unwrap_or_default();
+    if behind_proxy {
+        return attempt.error("behind an HTTP proxy a redirect to another host is not followed");
+    }
+    if proxies.iter().any(|proxy| proxy.eq_ignore_ascii_case(host)) {
+        return attempt.error("a redirect to another module proxy is not followed");
+    }
     if !is_name_or_public(host) || host == "localhost" || host.ends_with(".localhost") {
         return attempt.error("a redirect to a private address is not followed");
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use builder::ArchiveFile;
-use builder::zip::ArchiveLimits;
+use builder::zip::{ArchiveLimits, Refusal};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
@@ -20,7 +20,13 @@ const LEFT_OUT: [&str; 3] = [".git", ".hg", ".svn"];
 /// The path is neither a file nor a directory, or holds something else than files, directories and links.
 pub(super) fn archive(source: &Path, limits: ArchiveLimits) -> anyhow::Result<(ArchiveFile, ArchiveLimits)> {
     let about = || format!("reading {}", super::shown(source));
-    if !fs::metadata(source).with_context(about)?.is_dir() {
+    let there = fs::metadata(source).with_context(about)?;
+    if !there.is_dir() {
+        // Before it is copied: whoever names a disk's image by mistake has no room for another one.
+        if there.len() > limits.archive_bytes {
+            let refusal = Refusal::ArchiveSize { found: there.len(), limit: limits.archive_bytes };
+            return Err(refusal).with_context(about);
+        }
         return Ok((ArchiveFile::of(source).with_context(about)?, limits));
     }
     let write = |file: &mut File| -> anyhow::Result<()> {
