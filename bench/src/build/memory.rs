@@ -1,4 +1,5 @@
-//! `build.rss`: the most anonymous memory that any one process of a pipeline has at once, whatever is built.
+//! `build.rss`: the most anonymous memory that any one of a pipeline's commands has at once, whatever is built. Their
+//! own children and the writer of a pipe are not counted, in favour of the others: ours has none.
 //!
 //! Read from `RssAnon` of `/proc/PID/status`, asked again and again while the process runs; `VmHWM`, which counts
 //! mapped files too, is shown beside it. Ours builds S, M, L and an archive of 1 GiB; the others S, M and L.

@@ -24,7 +24,8 @@ const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 /// The same for HEAD, whose answer has no body.
 const STAND_IN_OF_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\n\r\n";
 /// An empty line before a request is ignored. It tells the server that a head has begun: without it the server
-/// would take a connection whose first head is held back for one that nobody uses, and close it when it ends.
+/// would take a connection whose head is held back for one that nobody uses, and close it when it ends; and it would
+/// ask on for the end of a caller whose request still runs.
 const BEGUN: &[u8] = b"\r\n";
 /// The server's first read is of a few bytes, to see which protocol it is. More is read here, in one piece.
 const SMALL: usize = 1 << 10;
@@ -51,8 +52,8 @@ pub(super) struct Guarded<S, R> {
     stream: S,
     framing: Framing,
     held: Held,
-    /// The server knows that the first head has begun.
-    has_begun: bool,
+    /// The last head of which the server knows that it has begun.
+    begun: Option<u64>,
     /// `None`: there is time without end.
     patience: Option<Patience>,
     timer: Option<Timer>,
@@ -95,7 +96,7 @@ where
             stream,
             framing: Framing::new(longest_head),
             held: Held::default(),
-            has_begun: false,
+            begun: None,
             patience,
             timer: None,
             reads: 0,
@@ -249,8 +250,9 @@ where
             if this.ending != Ending::No {
                 return this.poll_ending(out);
             }
-            if !this.has_begun && this.framing.is_in_first_head() && out.remaining() >= BEGUN.len() {
-                this.has_begun = true;
+            let head = this.framing.head_begun();
+            if head.is_some() && this.begun != head && out.remaining() >= BEGUN.len() {
+                this.begun = head;
                 out.put_slice(BEGUN);
                 return Poll::Ready(Ok(()));
             }

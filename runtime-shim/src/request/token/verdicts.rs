@@ -57,7 +57,6 @@ impl Verdicts {
         let remembered = self.tokens.get_mut(digest)?;
         if !remembered.passed.is_valid_at(now) {
             self.forget(digest);
-            self.last = None;
             return None;
         }
         self.uses += 1;

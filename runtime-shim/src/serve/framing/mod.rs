@@ -96,9 +96,12 @@ impl Framing {
         }
     }
 
-    /// Whether the first head has begun, and is one of HTTP/1.
-    pub(super) fn is_in_first_head(&self) -> bool {
-        self.stage() == Stage::Head(0) && !matches!(self.state, State::Preface(_))
+    /// The number of the head that has begun and is not over, when it is one of HTTP/1.
+    pub(super) fn head_begun(&self) -> Option<u64> {
+        match self.stage() {
+            Stage::Head(number) if !matches!(self.state, State::Preface(_)) => Some(number),
+            _ => None,
+        }
     }
 
     /// Takes in the next bytes. Tells how many of them may be passed on: the others are of a head that is not over.
@@ -107,10 +110,12 @@ impl Framing {
         let (mut at, mut whole) = (0, 0);
         while at < bytes.len() {
             let before = self.state;
+            // Known before its line is: a line that breaks a rule starts no head.
+            let is_of_head = self.is_of_head(&bytes[at..]);
             match self.step(&bytes[at..]) {
                 Ok(taken) => at += taken,
                 Err(violation) => {
-                    let head = self.head_of(before);
+                    let head = if is_of_head { Some(HeadOf::Head) } else { self.head_of(before) };
                     return Err(Refused { at: if head.is_some() { whole } else { at }, violation, head });
                 }
             }
@@ -119,6 +124,14 @@ impl Framing {
             }
         }
         Ok(whole)
+    }
+
+    /// Whether what comes is the first line of a HEAD request.
+    fn is_of_head(&self, bytes: &[u8]) -> bool {
+        let (before, rest) = b"HEAD ".split_at(self.line.len().min(5));
+        matches!(self.state, State::RequestLine | State::Preface(0))
+            && self.line.starts_with(before)
+            && bytes.starts_with(rest)
     }
 
     fn is_in_head(&self) -> bool {

@@ -15,8 +15,10 @@ use super::super::PATIENCE;
 use super::*;
 
 const LONGEST_HEAD: usize = 80_000;
+/// Longer than a head may take.
+const SLOW: Duration = Duration::from_secs(50);
 
-/// A server with the guard before it, which answers 200 with the length of what it read, and 400 where that breaks
+/// A server with the guard before it, which answers 200 (`/slow` after [`SLOW`]) with the length of what it read, and 400 where that breaks
 /// off or is refused. Its answers are marked. The other end, and the refusals.
 fn serve(patience: Option<Patience>) -> (DuplexStream, Arc<Mutex<Vec<Violation>>>) {
     let (ours, theirs) = duplex(1 << 20);
@@ -26,6 +28,9 @@ fn serve(patience: Option<Patience>) -> (DuplexStream, Arc<Mutex<Vec<Violation>>
     let guarded = Guarded::new(theirs, LONGEST_HEAD, patience, on_refusal);
     let service = service_fn(|request: Request<hyper::body::Incoming>| async {
         let is_refused = is_stand_in(&request);
+        if request.uri().path() == "/slow" {
+            tokio::time::sleep(SLOW).await;
+        }
         let (status, length) = match request.into_body().collect().await {
             Ok(body) if !is_refused => (200, body.to_bytes().len()),
             _ => (400, 0),
@@ -178,7 +183,7 @@ async fn a_violation_is_answered_once_after_what_came_before_it_wherever_it_is_s
 
 #[tokio::test]
 async fn the_answer_to_a_refused_request_of_head_has_no_body() {
-    for (request, length) in [("HEAD /\0", 1), ("HEAD / HTTP/1.1\r\nX", 0), ("GET / HTTP/1.1\r\nX", 1)] {
+    for (request, length) in [("HEAD /\0", 0), ("HEAD / HTTP/1.1\r\nX", 0), ("GET / HTTP/1.1\r\nX", 1)] {
         let text = answers_to(format!("{request}\r\n\r\n").as_bytes(), 0).await;
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         assert!(head.starts_with("HTTP/1.1 400") && head.contains("content-length: 1"), "{request}: {text}");
@@ -220,6 +225,19 @@ async fn a_caller_that_stops_is_not_waited_for() {
         let closed = closes_after(bytes).await.map(|after| after.as_secs());
         assert_eq!(closed, Some(seconds), "{:?}", String::from_utf8_lossy(bytes));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_runs_is_not_cut_off_by_half_of_the_next() {
+    assert!(SLOW > PATIENCE.head);
+    let (mut client, _) = serve(Some(PATIENCE));
+    client.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /b HT").await.expect("written");
+    let mut answer = [0; 15];
+    client.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    // And the half is a head from then on: it is not waited for without end.
+    let rest = timeout(SLOW, client.read_to_end(&mut Vec::new())).await;
+    assert!(rest.is_ok(), "the connection is closed");
 }
 
 #[tokio::test(start_paused = true)]

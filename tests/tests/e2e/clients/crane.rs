@@ -38,7 +38,7 @@ async fn crane_finds_nothing_wrong_and_exports_the_archives_tree() -> anyhow::Re
                     .arg("home/app/function")
                     .stdin(tar),
             );
-            export.wait()?;
+            assert!(export.wait()?.success(), "crane export");
             tree::assert_is_of(&root, &function.archive);
         }
     }
