@@ -1,13 +1,14 @@
 //! One way from a zip to an image in a registry, as the commands that a CI job would run.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{Read, Seek},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use tempfile::TempDir;
 
 use super::{sets::Set, world::World};
@@ -80,29 +81,53 @@ impl Pipeline {
 impl Step {
     fn run(self, watch: Watch<'_>) -> anyhow::Result<()> {
         match self {
-            Self::Run(mut command) => finish(spawn(&mut command)?, &command, watch),
+            Self::Run(mut command) => {
+                command.stdin(Stdio::null()).stdout(Stdio::null());
+                Running::start(command)?.finish(watch)
+            }
             Self::Pipe(mut first, mut second) => {
-                let mut writer = first.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-                second.stdin(writer.stdout.take().context("a pipe")?);
-                let reader = second.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-                finish(reader, &second, watch)?;
-                finish(writer, &first, &mut |_| {})
+                first.stdin(Stdio::null()).stdout(Stdio::piped());
+                let mut writer = Running::start(first)?;
+                second.stdin(writer.child.stdout.take().context("a pipe")?).stdout(Stdio::null());
+                // When this fails the writer's pipe has no reader left, so it ends by itself, and is waited for.
+                let read = Running::start(second).and_then(|reader| reader.finish(watch));
+                let written = writer.finish(&mut |_| {});
+                read.and(written)
             }
         }
     }
 }
 
-fn spawn(command: &mut Command) -> anyhow::Result<Child> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().with_context(|| format!("starting {command:?}"))
+/// A process at work. What it says goes to a file: a pipe would fill while `watch` looks on and nobody reads, and would
+/// stay open as long as any process that it leaves behind.
+struct Running {
+    child: Child,
+    /// The command, for errors.
+    shown: String,
+    said: File,
 }
 
-fn finish(child: Child, command: &Command, watch: Watch<'_>) -> anyhow::Result<()> {
-    watch(&child);
-    let output = child.wait_with_output()?;
-    let said = || String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    ensure!(output.status.success(), "{command:?}: {}: {}", output.status, said());
-    Ok(())
+impl Running {
+    /// Takes the command: as long as it is there it holds its end of a pipe, and the other end never learns that the
+    /// process has gone.
+    fn start(mut command: Command) -> anyhow::Result<Self> {
+        let shown = format!("{command:?}");
+        let said = tempfile::tempfile()?;
+        let child = command.stderr(said.try_clone()?).spawn();
+        Ok(Self { child: child.with_context(|| format!("starting {shown}"))?, shown, said })
+    }
+
+    fn finish(mut self, watch: Watch<'_>) -> anyhow::Result<()> {
+        watch(&self.child);
+        let status = self.child.wait()?;
+        if status.success() {
+            return Ok(());
+        }
+        let mut said = Vec::new();
+        self.said.rewind()?;
+        self.said.read_to_end(&mut said)?;
+        bail!("{}: {status}: {}", self.shown, String::from_utf8_lossy(&said).trim())
+    }
 }
 
 /// `unzip` into a folder of the job, made new.
@@ -115,4 +140,44 @@ pub(super) fn unzip(job: &Job<'_>) -> anyhow::Result<(Step, PathBuf)> {
     let mut unzip = Command::new("unzip");
     unzip.arg("-q").arg(job.zip).arg("-d").arg(&folder);
     Ok((Step::Run(unzip), folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    /// As the memory's watch does: it looks on until the process has ended.
+    fn until_it_ends(child: &Child) {
+        let path = format!("/proc/{}/status", child.id());
+        while fs::read_to_string(&path).is_ok_and(|status| status.contains("RssAnon:")) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn much_that_is_said_does_not_stop_a_watched_command() {
+        // More than any pipe holds.
+        let loud = shell("head -c 3000000 /dev/zero >&2");
+        Step::Run(loud).run(&mut until_it_ends).unwrap();
+    }
+
+    #[test]
+    fn what_a_command_leaves_behind_is_not_waited_for() {
+        let started = Instant::now();
+        Step::Run(shell("sleep 5 & exit 0")).run(&mut |_| {}).unwrap();
+        assert!(started.elapsed() < Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_reader_that_goes_ends_its_writer_and_is_the_error() {
+        let pipe = Step::Pipe(shell("exec yes"), shell("echo wrong >&2; exit 3"));
+        let error = pipe.run(&mut |_| {}).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3: wrong"), "{error}");
+    }
 }
