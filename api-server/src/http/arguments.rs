@@ -8,21 +8,45 @@ use serde_json::{Map, Value};
 
 use super::HttpError;
 
+/// What is wrong with a request, so far.
+#[derive(Debug, Default)]
+pub(super) struct Problems(Vec<ArgumentDetail>);
+
+impl Problems {
+    /// Notes a problem.
+    pub(super) fn refuse(&mut self, name: &str, reason: ArgumentReason, help: impl Into<String>) {
+        let help_message = help.into();
+        self.0.push(ArgumentDetail { argument_name: name.to_owned(), reason, help_message });
+    }
+
+    /// All of them as one error, when there are any.
+    pub(super) fn finish(&mut self) -> Result<(), HttpError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let details = std::mem::take(&mut self.0);
+        let sentences: Vec<_> = details
+            .iter()
+            .map(|detail| format!("{}: {}", detail.argument_name, detail.help_message))
+            .collect();
+        Err(HttpError(ApiError::InvalidArguments { message: sentences.join("; "), details }))
+    }
+}
+
 /// A JSON object's members, and what was found wrong with them. Absent and `null` are the same.
 pub(super) struct Arguments {
     members: Map<String, Value>,
-    problems: Vec<ArgumentDetail>,
+    problems: Problems,
 }
 
 impl Arguments {
     pub(super) fn new(members: Map<String, Value>) -> Self {
-        Self { members, problems: Vec::new() }
+        Self { members, problems: Problems::default() }
     }
 
     /// Notes a problem.
     pub(super) fn refuse(&mut self, name: &str, reason: ArgumentReason, help: impl Into<String>) {
-        let help_message = help.into();
-        self.problems.push(ArgumentDetail { argument_name: name.to_owned(), reason, help_message });
+        self.problems.refuse(name, reason, help);
     }
 
     /// Notes a value outside what is allowed.
@@ -47,9 +71,9 @@ impl Arguments {
 
     /// A string that must be there.
     pub(super) fn required_text(&mut self, name: &str) -> String {
-        let before = self.problems.len();
+        let before = self.problems.0.len();
         let text = self.text(name).unwrap_or_default();
-        if text.is_empty() && self.problems.len() == before {
+        if text.is_empty() && self.problems.0.len() == before {
             self.refuse(name, ArgumentReason::Required, "is required");
         }
         text
@@ -107,14 +131,6 @@ impl Arguments {
 
     /// All problems as one error, when there are any.
     pub(super) fn finish(&mut self) -> Result<(), HttpError> {
-        if self.problems.is_empty() {
-            return Ok(());
-        }
-        let details = std::mem::take(&mut self.problems);
-        let sentences: Vec<_> = details
-            .iter()
-            .map(|detail| format!("{}: {}", detail.argument_name, detail.help_message))
-            .collect();
-        Err(HttpError(ApiError::InvalidArguments { message: sentences.join("; "), details }))
+        self.problems.finish()
     }
 }

@@ -7,15 +7,13 @@ use contract::api::{ApiError, ArgumentReason, PermissionDetail};
 use http::request::Parts;
 
 use super::HttpError;
-use crate::AppState;
+use crate::{AppState, store::Tenant};
 
 /// A caller that has shown a key, in a region that exists.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
-    /// Whose key it is.
-    pub(super) organization_id: String,
-    /// The region of the path.
-    pub(super) region: String,
+    /// What it reaches.
+    pub(super) tenant: Tenant,
 }
 
 impl Caller {
@@ -26,11 +24,13 @@ impl Caller {
         resource: &str,
         action: &str,
     ) -> Result<(), HttpError> {
-        match organization_id {
-            Some(other) if other != self.organization_id => Err(HttpError(ApiError::PermissionsDenied {
-                message: "organization_id: this key belongs to another organization".into(),
-                details: vec![PermissionDetail { resource: resource.into(), action: action.into() }],
-            })),
+        match organization_id.filter(|id| !id.is_empty()) {
+            Some(other) if other != self.tenant.organization_id => {
+                Err(HttpError(ApiError::PermissionsDenied {
+                    message: "organization_id: this key belongs to another organization".into(),
+                    details: vec![PermissionDetail { resource: resource.into(), action: action.into() }],
+                }))
+            }
             _ => Ok(()),
         }
     }
@@ -60,7 +60,7 @@ impl FromRequestParts<AppState> for Caller {
             let help = format!("{region:?} is not one of {}", state.config.regions.join(", "));
             return Err(HttpError(ApiError::argument("region", ArgumentReason::Unknown, help)));
         }
-        Ok(Self { organization_id, region })
+        Ok(Self { tenant: Tenant { organization_id, region } })
     }
 }
 

@@ -9,13 +9,15 @@ use super::{
     environment,
     json::Body,
     origin::Origin,
-    page::{FIRST, Pairs},
+    page::{BY_TIME_OR_NAME, List, Pairs},
 };
 use crate::{
     AppState, removal,
-    store::{NamespaceFilter, NamespaceRow, NewNamespace, new_id},
+    store::{NamespaceRow, NewNamespace, new_id},
     tokens,
 };
+
+pub(super) const LIST: List = List { kind: "namespace", orders: BY_TIME_OR_NAME, filters: &["name"] };
 
 pub(super) async fn list(
     State(state): State<AppState>,
@@ -23,14 +25,8 @@ pub(super) async fn list(
     query: Pairs,
     origin: Origin,
 ) -> Result<Json<Namespaces>, HttpError> {
-    caller.require_own(query.get("organization_id"), "namespace", "list")?;
-    let page = query.page(state.config.limits.page_size)?.unwrap_or(FIRST);
-    let filter = NamespaceFilter {
-        organization_id: caller.organization_id,
-        region: caller.region,
-        name: query.get("name").map(str::to_owned),
-    };
-    let (rows, total_count) = state.store.namespaces(&filter, query.order()?, Some(page)).await?;
+    let selection = LIST.select(&query, &caller, &state.config.limits)?;
+    let (rows, total_count) = state.store.list(&caller.tenant, &selection).await?;
     let namespaces = rows.into_iter().map(|row| answer(row, &origin)).collect();
     Ok(Json(Namespaces { namespaces, total_count }))
 }
@@ -42,24 +38,15 @@ pub(super) async fn create(
     Body(mut body): Body,
 ) -> Result<Json<Namespace>, HttpError> {
     let name = body.required_text("name");
-    let organization_id = body.text("organization_id").filter(|id| !id.is_empty());
+    let organization_id = body.text("organization_id");
     let description = body.text("description");
     let environment = environment::take(&mut body, &state.config.limits).unwrap_or_default();
     check_name(&mut body, &name);
     body.finish()?;
     caller.require_own(organization_id.as_deref(), "namespace", "create")?;
     let id = new_id();
-    let row = state
-        .store
-        .create_namespace(NewNamespace {
-            id: id.clone(),
-            organization_id: caller.organization_id,
-            region: caller.region,
-            name,
-            description,
-            environment,
-        })
-        .await?;
+    let new = NewNamespace { id: id.clone(), name, description, environment };
+    let row = state.store.create_namespace(&caller.tenant, new).await?;
     tokens::spawn_key_pair(&state, id);
     Ok(Json(answer(row, &origin)))
 }
@@ -70,7 +57,7 @@ pub(super) async fn get(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<Namespace>, HttpError> {
-    let row = state.store.namespace(&caller.organization_id, &caller.region, &id).await?;
+    let row = state.store.get::<NamespaceRow>(&caller.tenant, &id).await?;
     Ok(Json(answer(row, &origin)))
 }
 
@@ -84,10 +71,7 @@ pub(super) async fn update(
     let description = body.text("description");
     let environment = environment::take(&mut body, &state.config.limits);
     body.finish()?;
-    let row = state
-        .store
-        .update_namespace(&caller.organization_id, &caller.region, &id, environment, description)
-        .await?;
+    let row = state.store.update_namespace(&caller.tenant, &id, environment, description).await?;
     Ok(Json(answer(row, &origin)))
 }
 
@@ -97,7 +81,7 @@ pub(super) async fn delete(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<Namespace>, HttpError> {
-    let row = state.store.delete_namespace(&caller.organization_id, &caller.region, &id).await?;
+    let row = state.store.delete_namespace(&caller.tenant, &id).await?;
     removal::spawn_namespace(&state, id);
     Ok(Json(answer(row, &origin)))
 }
@@ -109,7 +93,7 @@ pub(super) async fn settled(state: &AppState, caller: &Caller, id: &str) -> Resu
             let mut rung = std::pin::pin!(state.namespace_settled.notified());
             // Listened to before the look, so that a ring in between is not missed.
             rung.as_mut().enable();
-            let row = state.store.namespace(&caller.organization_id, &caller.region, id).await?;
+            let row = state.store.get::<NamespaceRow>(&caller.tenant, id).await?;
             if row.state != NamespaceStatus::Creating {
                 return Ok(row);
             }
@@ -118,7 +102,7 @@ pub(super) async fn settled(state: &AppState, caller: &Caller, id: &str) -> Resu
     };
     match tokio::time::timeout(state.config.namespace_wait, wait).await {
         Ok(settled) => settled,
-        Err(_) => Ok(state.store.namespace(&caller.organization_id, &caller.region, id).await?),
+        Err(_) => Ok(state.store.get::<NamespaceRow>(&caller.tenant, id).await?),
     }
 }
 

@@ -1,14 +1,14 @@
 //! `GET /registry/v1beta2/.../namespaces/{id}`, which the document's container tutorial calls.
 
 use axum::{Json, extract::State};
-use contract::api::{ApiError, RegistryNamespace};
+use contract::api::RegistryNamespace;
 
 use super::{
     HttpError,
     auth::{Caller, Id},
     origin::Origin,
 };
-use crate::AppState;
+use crate::{AppState, store::RegistryNamespaceRow};
 
 pub(super) async fn get(
     State(state): State<AppState>,
@@ -16,11 +16,7 @@ pub(super) async fn get(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<RegistryNamespace>, HttpError> {
-    let row = state
-        .store
-        .registry_namespace(&caller.organization_id, &caller.region, &id)
-        .await?
-        .ok_or_else(|| ApiError::not_found("registry_namespace", &id))?;
+    let row: RegistryNamespaceRow = state.store.get(&caller.tenant, &id).await?;
     Ok(Json(RegistryNamespace {
         endpoint: origin.registry_endpoint(&row.slug),
         id: row.id,

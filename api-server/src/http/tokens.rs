@@ -6,7 +6,7 @@ use contract::api::{ApiError, ArgumentReason, IssuedToken, NamespaceStatus};
 use super::{HttpError, auth::Caller, namespaces::settled, page::Pairs};
 use crate::{
     AppState,
-    store::{StoreError, now_ms},
+    store::{FunctionRow, StoreError, now_ms},
     tokens::{self, Subject},
 };
 
@@ -39,7 +39,7 @@ async fn subject(state: &AppState, caller: &Caller, query: &Pairs) -> Result<Sub
     match (query.get("namespace_id"), query.get("function_id"), query.get("container_id")) {
         (Some(id), None, None) => Ok(Subject::Namespace(id.to_owned())),
         (None, Some(id), None) => {
-            let function = state.store.function(&caller.organization_id, &caller.region, id).await?;
+            let function = state.store.get::<FunctionRow>(&caller.tenant, id).await?;
             Ok(Subject::Application { namespace_id: function.namespace_id, application_id: function.id })
         }
         // This server has no containers, so none has this id.

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     AppState,
     archives::{Method, PresignError, Presigned, ReceiveError},
-    store::now_ms,
+    store::{FunctionRow, StoreError, now_ms},
 };
 
 const TYPE: &str = "application/octet-stream";
@@ -36,7 +36,7 @@ pub(super) async fn upload_url(
 ) -> Result<Json<PresignedUrl>, HttpError> {
     let most = state.config.archive_limits.archive_bytes;
     // The function first: to strangers it does not exist, whatever else they ask.
-    state.store.function(&caller.organization_id, &caller.region, &id).await?;
+    state.store.get::<FunctionRow>(&caller.tenant, &id).await?;
     let Some(text) = query.get("content_length") else {
         let help = "the exact size of the zip in bytes is required";
         return Err(HttpError(ApiError::argument("content_length", ArgumentReason::Required, help)));
@@ -45,10 +45,7 @@ pub(super) async fn upload_url(
         HttpError::constraint("content_length", format!("must be a number of bytes, 1 to {most}"))
     })?;
     let expires = expiry(&state);
-    let upload = state
-        .store
-        .create_upload(&caller.organization_id, &caller.region, &id, bytes, expires * 1000)
-        .await?;
+    let upload = state.store.create_upload(&caller.tenant, &id, bytes, expires * 1000).await?;
     let what = Presigned { method: Method::Put, key: upload.id, function_id: id, bytes, expires };
     Ok(Json(answer(&state, &origin, &what)))
 }
@@ -59,8 +56,8 @@ pub(super) async fn download_url(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<PresignedUrl>, HttpError> {
-    let function = state.store.function(&caller.organization_id, &caller.region, &id).await?;
-    let archive = function.archive.ok_or(crate::store::StoreError::NothingUploaded(id.clone()))?;
+    let function = state.store.get::<FunctionRow>(&caller.tenant, &id).await?;
+    let archive = function.archive.ok_or(StoreError::NothingUploaded(id.clone()))?;
     let expires = expiry(&state);
     let what =
         Presigned { method: Method::Get, key: archive.key, function_id: id, bytes: archive.bytes, expires };

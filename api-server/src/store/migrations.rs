@@ -7,7 +7,10 @@ use sqlx::{
 
 use super::StoreError;
 
-const STEPS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../migrations/0001_initial.sql"))];
+const STEPS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../migrations/0001_initial.sql")),
+    (2, "order of lists", include_str!("../migrations/0002_order_of_lists.sql")),
+];
 
 /// Runs the steps that the database has not seen.
 pub(super) async fn run(pool: &AnyPool) -> Result<(), StoreError> {

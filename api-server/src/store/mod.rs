@@ -17,7 +17,7 @@ mod namespaces;
 mod registry_namespaces;
 mod revisions;
 mod row;
-pub(crate) use row::name_of;
+mod tenant;
 mod uploads;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -28,12 +28,14 @@ use sqlx::{
 };
 
 pub use error::StoreError;
-pub use functions::{FunctionFilter, FunctionRow, FunctionUpdate, NewFunction, Updated};
+pub use functions::{FunctionRow, FunctionUpdate, NewFunction, Updated};
 pub(crate) use keys::hex;
 pub use keys::{Bootstrap, BootstrapError, hash_key};
-pub use namespaces::{NamespaceFilter, NamespaceRow, NewNamespace};
+pub use namespaces::{NamespaceRow, NewNamespace};
 pub use registry_namespaces::RegistryNamespaceRow;
 pub use revisions::{Launch, Revision};
+pub(crate) use row::name_of;
+pub use tenant::{Held, Owned, Selection, Tenant};
 pub use uploads::{Archive, Upload};
 
 use crate::{killpoint, secrets::Sealer};

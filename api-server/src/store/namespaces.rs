@@ -1,19 +1,15 @@
 //! Namespaces. A namespace is `creating` until its key pair is stored, then `ready`, then `deleting`, then gone.
 
-use contract::api::{NamespaceStatus, OrderBy, Page};
+use contract::api::NamespaceStatus;
 use secrecy::SecretString;
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
+use sqlx::{Row as _, any::AnyRow};
 
 use super::{
-    Store, StoreError, now_ms, registry_namespaces,
-    row::{count, name_of, named, signed},
+    Held, Owned, Store, StoreError, Tenant, now_ms, registry_namespaces,
+    row::{name_of, named},
+    tenant::{require, require_writable, stamp},
 };
 use crate::secrets::{Place, Sealer, SecretMap};
-
-const SELECT: &str =
-    "SELECT n.id, n.organization_id, n.region, n.name, n.description, n.environment, n.state,
-    n.error_message, n.registry_namespace_id, n.public_key, n.created, r.slug
-    FROM namespaces n JOIN registry_namespaces r ON r.id = n.registry_namespace_id";
 
 /// A namespace as stored, its variables opened.
 #[derive(Debug, Clone)]
@@ -49,10 +45,6 @@ pub struct NamespaceRow {
 pub struct NewNamespace {
     /// UUID v4.
     pub id: String,
-    /// Owner.
-    pub organization_id: String,
-    /// Region.
-    pub region: String,
     /// Name.
     pub name: String,
     /// Free text.
@@ -61,52 +53,39 @@ pub struct NewNamespace {
     pub environment: SecretMap,
 }
 
-/// Which namespaces to list: always those of one organization and region.
-#[derive(Debug, Clone)]
-pub struct NamespaceFilter {
-    /// Owner.
-    pub organization_id: String,
-    /// Region.
-    pub region: String,
-    /// Exact name.
-    pub name: Option<String>,
-}
-
 impl Store {
     /// A namespace in state `creating`.
     ///
     /// # Errors
     /// [`StoreError::Duplicate`] when the name is taken.
-    pub async fn create_namespace(&self, new: NewNamespace) -> Result<NamespaceRow, StoreError> {
+    pub async fn create_namespace(
+        &self,
+        tenant: &Tenant,
+        new: NewNamespace,
+    ) -> Result<NamespaceRow, StoreError> {
         self.write("namespace.create", async |tx| {
             let place = place(&new.id);
-            let (registry_id, _) = registry_namespaces::adopt_or_create(
-                tx,
-                &new.organization_id,
-                &new.region,
-                &new.id,
-                &new.name,
-            )
-            .await?;
+            let created = stamp::<NamespaceRow>(tx).await?;
+            let registry_id = registry_namespaces::adopt_or_create(tx, tenant, &new.id, &new.name).await?;
             sqlx::query(
                 "INSERT INTO namespaces (id, organization_id, region, name, description, environment, state,
                     error_message, registry_namespace_id, created, updated)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, $9, $10)",
             )
             .bind(new.id.clone())
-            .bind(new.organization_id.clone())
-            .bind(new.region.clone())
+            .bind(tenant.organization_id.clone())
+            .bind(tenant.region.clone())
             .bind(new.name.clone())
             .bind(new.description.clone())
             .bind(self.sealer.seal_map(place, &new.environment))
             .bind(name_of(&NamespaceStatus::Creating))
             .bind(registry_id)
-            .bind(now_ms())
-            .bind(now_ms())
+            .bind(created)
+            .bind(created)
             .execute(&mut *tx)
             .await
             .map_err(|error| StoreError::or_duplicate(error, "namespace", &new.name))?;
-            require(tx, &self.sealer, &new.organization_id, &new.region, &new.id).await
+            require(tx, &self.sealer, tenant, &new.id).await
         })
         .await
     }
@@ -159,69 +138,19 @@ impl Store {
         .await
     }
 
-    /// The organization's namespace of this id.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] for unknown ids and for those of others alike.
-    pub async fn namespace(
-        &self,
-        organization_id: &str,
-        region: &str,
-        id: &str,
-    ) -> Result<NamespaceRow, StoreError> {
-        let mut connection = self.readers.acquire().await?;
-        require(&mut connection, &self.sealer, organization_id, region, id).await
-    }
-
-    /// A page of namespaces (`None`: all), and how many match in all.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn namespaces(
-        &self,
-        filter: &NamespaceFilter,
-        order: OrderBy,
-        page: Option<Page>,
-    ) -> Result<(Vec<NamespaceRow>, u64), StoreError> {
-        const WHERE: &str = "WHERE n.organization_id = $1 AND n.region = $2 AND ($3 = '' OR n.name = $4)";
-        let name = filter.name.clone().unwrap_or_default();
-        let mut tx = self.readers.begin().await?;
-        let total = sqlx::query(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM namespaces n {WHERE}")))
-            .bind(filter.organization_id.clone())
-            .bind(filter.region.clone())
-            .bind(name.clone())
-            .bind(name.clone())
-            .fetch_one(&mut *tx)
-            .await?;
-        let sql = format!("{SELECT} {WHERE} {} LIMIT $5 OFFSET $6", order_clause(order, "n"));
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(filter.organization_id.clone())
-            .bind(filter.region.clone())
-            .bind(name.clone())
-            .bind(name)
-            .bind(page.map_or(i64::MAX, |page| i64::from(page.size)))
-            .bind(page.map_or(0, |page| signed(page.offset())))
-            .fetch_all(&mut *tx)
-            .await?;
-        let rows = rows.iter().map(|row| read(row, &self.sealer)).collect::<Result<_, _>>()?;
-        Ok((rows, count(&total)?))
-    }
-
     /// Changes variables and description; `None` leaves them.
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Transient`], [`StoreError::Locked`].
     pub async fn update_namespace(
         &self,
-        organization_id: &str,
-        region: &str,
+        tenant: &Tenant,
         id: &str,
         environment: Option<SecretMap>,
         description: Option<String>,
     ) -> Result<NamespaceRow, StoreError> {
         self.write("namespace.update", async |tx| {
-            let row = require(tx, &self.sealer, organization_id, region, id).await?;
-            writable(&row)?;
+            let row: NamespaceRow = require_writable(tx, &self.sealer, tenant, id).await?;
             let environment = environment.as_ref().unwrap_or(&row.environment);
             sqlx::query(
                 "UPDATE namespaces SET environment = $1, description = $2, updated = $3 WHERE id = $4",
@@ -232,7 +161,7 @@ impl Store {
             .bind(id.to_owned())
             .execute(&mut *tx)
             .await?;
-            require(tx, &self.sealer, organization_id, region, id).await
+            require(tx, &self.sealer, tenant, id).await
         })
         .await
     }
@@ -242,15 +171,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Transient`] when it is `deleting` already, [`StoreError::Locked`].
-    pub async fn delete_namespace(
-        &self,
-        organization_id: &str,
-        region: &str,
-        id: &str,
-    ) -> Result<NamespaceRow, StoreError> {
+    pub async fn delete_namespace(&self, tenant: &Tenant, id: &str) -> Result<NamespaceRow, StoreError> {
         self.write("namespace.delete", async |tx| {
-            let row = require(tx, &self.sealer, organization_id, region, id).await?;
-            writable(&row)?;
+            require_writable::<NamespaceRow>(tx, &self.sealer, tenant, id).await?;
             let functions = sqlx::query("SELECT id FROM functions WHERE namespace_id = $1")
                 .bind(id.to_owned())
                 .fetch_all(&mut *tx)
@@ -263,7 +186,7 @@ impl Store {
                 .bind(id.to_owned())
                 .execute(&mut *tx)
                 .await?;
-            require(tx, &self.sealer, organization_id, region, id).await
+            require(tx, &self.sealer, tenant, id).await
         })
         .await
     }
@@ -313,65 +236,46 @@ impl Store {
     }
 }
 
-/// The organization's namespace of this id, on any connection.
-pub(super) async fn require(
-    connection: &mut AnyConnection,
-    sealer: &Sealer,
-    organization_id: &str,
-    region: &str,
-    id: &str,
-) -> Result<NamespaceRow, StoreError> {
-    let sql = format!("{SELECT} WHERE n.id = $1 AND n.organization_id = $2 AND n.region = $3");
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(id.to_owned())
-        .bind(organization_id.to_owned())
-        .bind(region.to_owned())
-        .fetch_optional(connection)
-        .await?
-        .ok_or_else(|| StoreError::missing("namespace", id))?;
-    read(&row, sealer)
-}
+impl Owned for NamespaceRow {
+    const KIND: &'static str = "namespace";
+    const TABLE: &'static str = "namespaces";
+    const ALIAS: &'static str = "n";
+    const OWNER: &'static str = "n";
+    const COLUMNS: &'static str =
+        "n.id, n.organization_id, n.region, n.name, n.description, n.environment, n.state,
+        n.error_message, n.registry_namespace_id, n.public_key, n.created, r.slug";
+    const FROM: &'static str = "namespaces n JOIN registry_namespaces r ON r.id = n.registry_namespace_id";
 
-fn read(row: &AnyRow, sealer: &Sealer) -> Result<NamespaceRow, StoreError> {
-    let id: String = row.try_get("id")?;
-    let sealed: Vec<u8> = row.try_get("environment")?;
-    Ok(NamespaceRow {
-        environment: sealer.open_map(place(&id), &sealed)?,
-        id,
-        organization_id: row.try_get("organization_id")?,
-        region: row.try_get("region")?,
-        name: row.try_get("name")?,
-        description: row.try_get("description")?,
-        state: named(row, "state")?,
-        error_message: row.try_get("error_message")?,
-        registry_namespace_id: row.try_get("registry_namespace_id")?,
-        slug: row.try_get("slug")?,
-        public_key: row.try_get("public_key")?,
-        created: row.try_get("created")?,
-    })
-}
-
-fn writable(row: &NamespaceRow) -> Result<(), StoreError> {
-    match row.state {
-        NamespaceStatus::Locked => Err(StoreError::Locked { resource: "namespace", id: row.id.clone() }),
-        NamespaceStatus::Deleting => Err(StoreError::Transient {
-            resource: "namespace",
-            id: row.id.clone(),
-            state: name_of(&row.state),
-        }),
-        _ => Ok(()),
+    fn read(row: &AnyRow, sealer: &Sealer) -> Result<Self, StoreError> {
+        let id: String = row.try_get("id")?;
+        let sealed: Vec<u8> = row.try_get("environment")?;
+        Ok(Self {
+            environment: sealer.open_map(place(&id), &sealed)?,
+            id,
+            organization_id: row.try_get("organization_id")?,
+            region: row.try_get("region")?,
+            name: row.try_get("name")?,
+            description: row.try_get("description")?,
+            state: named(row, "state")?,
+            error_message: row.try_get("error_message")?,
+            registry_namespace_id: row.try_get("registry_namespace_id")?,
+            slug: row.try_get("slug")?,
+            public_key: row.try_get("public_key")?,
+            created: row.try_get("created")?,
+        })
     }
-}
 
-/// Ties are broken by id, so that pages never overlap.
-pub(super) fn order_clause(order: OrderBy, table: &str) -> String {
-    let (column, direction) = match order {
-        OrderBy::CreatedAtAsc => ("created", "ASC"),
-        OrderBy::CreatedAtDesc => ("created", "DESC"),
-        OrderBy::NameAsc => ("name", "ASC"),
-        OrderBy::NameDesc => ("name", "DESC"),
-    };
-    format!("ORDER BY {table}.{column} {direction}, {table}.id {direction}")
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn held(&self) -> Option<Held> {
+        match self.state {
+            NamespaceStatus::Locked => Some(Held::Locked),
+            NamespaceStatus::Deleting => Some(Held::Deleting),
+            _ => None,
+        }
+    }
 }
 
 pub(super) fn place(id: &str) -> Place<'_> {

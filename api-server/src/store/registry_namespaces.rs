@@ -1,9 +1,12 @@
 //! Registry namespaces: the first component of every repository, and who owns it. They outlive their namespace.
 
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
-use super::{Store, StoreError, new_id, now_ms};
-use crate::slug::{short, slug};
+use super::{Held, Owned, Store, StoreError, Tenant, new_id, now_ms};
+use crate::{
+    secrets::Sealer,
+    slug::{short, slug},
+};
 
 /// Repositories below this name are the server's own (base images).
 const RESERVED: &[&str] = &["base"];
@@ -21,35 +24,33 @@ pub struct RegistryNamespaceRow {
     pub slug: String,
 }
 
-impl Store {
-    /// The registry namespace of this id, when it is the organization's.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn registry_namespace(
-        &self,
-        organization_id: &str,
-        region: &str,
-        id: &str,
-    ) -> Result<Option<RegistryNamespaceRow>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, organization_id, region, slug FROM registry_namespaces
-             WHERE id = $1 AND organization_id = $2 AND region = $3",
-        )
-        .bind(id.to_owned())
-        .bind(organization_id.to_owned())
-        .bind(region.to_owned())
-        .fetch_optional(&self.readers)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(Some(RegistryNamespaceRow {
+impl Owned for RegistryNamespaceRow {
+    const KIND: &'static str = "registry_namespace";
+    const TABLE: &'static str = "registry_namespaces";
+    const ALIAS: &'static str = "r";
+    const OWNER: &'static str = "r";
+    const COLUMNS: &'static str = "r.id, r.organization_id, r.region, r.slug";
+    const FROM: &'static str = "registry_namespaces r";
+
+    fn read(row: &AnyRow, _: &Sealer) -> Result<Self, StoreError> {
+        Ok(Self {
             id: row.try_get("id")?,
             organization_id: row.try_get("organization_id")?,
             region: row.try_get("region")?,
             slug: row.try_get("slug")?,
-        }))
+        })
     }
 
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn held(&self) -> Option<Held> {
+        None
+    }
+}
+
+impl Store {
     /// Whether the organization owns the repositories below this first component.
     ///
     /// # Errors
@@ -65,18 +66,17 @@ impl Store {
 }
 
 /// The registry namespace for a new namespace of this name: one that an earlier namespace of the same name left
-/// behind, so its owner finds the images again, else a new one. Answers id and slug.
+/// behind, so its owner finds the images again, else a new one. Answers its id.
 pub(super) async fn adopt_or_create(
     tx: &mut AnyConnection,
-    organization_id: &str,
-    region: &str,
+    tenant: &Tenant,
     namespace_id: &str,
     name: &str,
-) -> Result<(String, String), StoreError> {
+) -> Result<String, StoreError> {
     let plain = slug(name);
     let own = format!("{plain}-{}", short(namespace_id));
-    if let Some(id) = left_behind(tx, organization_id, region, &plain).await? {
-        return Ok((id, plain));
+    if let Some(id) = left_behind(tx, tenant, &plain).await? {
+        return Ok(id);
     }
     let taken = RESERVED.contains(&plain.as_str())
         || sqlx::query("SELECT id FROM registry_namespaces WHERE slug = $1")
@@ -90,19 +90,18 @@ pub(super) async fn adopt_or_create(
         "INSERT INTO registry_namespaces (id, organization_id, region, slug, created) VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(id.clone())
-    .bind(organization_id.to_owned())
-    .bind(region.to_owned())
-    .bind(chosen.clone())
+    .bind(tenant.organization_id.clone())
+    .bind(tenant.region.clone())
+    .bind(chosen)
     .bind(now_ms())
     .execute(&mut *tx)
     .await?;
-    Ok((id, chosen))
+    Ok(id)
 }
 
 async fn left_behind(
     tx: &mut AnyConnection,
-    organization_id: &str,
-    region: &str,
+    tenant: &Tenant,
     slug: &str,
 ) -> Result<Option<String>, StoreError> {
     let row = sqlx::query(
@@ -111,8 +110,8 @@ async fn left_behind(
          AND NOT EXISTS (SELECT 1 FROM namespaces n WHERE n.registry_namespace_id = r.id)",
     )
     .bind(slug.to_owned())
-    .bind(organization_id.to_owned())
-    .bind(region.to_owned())
+    .bind(tenant.organization_id.clone())
+    .bind(tenant.region.clone())
     .fetch_optional(tx)
     .await?;
     row.map(|row| row.try_get("id").map_err(StoreError::from)).transpose()

@@ -3,8 +3,9 @@
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{
-    Store, StoreError, functions, new_id, now_ms,
+    FunctionRow, Store, StoreError, Tenant, new_id, now_ms,
     row::{optional_unsigned, signed, unsigned},
+    tenant::require_writable,
 };
 
 /// A complete archive. The file of a key never changes.
@@ -48,16 +49,14 @@ impl Store {
     /// [`StoreError::Missing`], [`StoreError::Transient`], [`StoreError::Locked`].
     pub async fn create_upload(
         &self,
-        organization_id: &str,
-        region: &str,
+        tenant: &Tenant,
         function_id: &str,
         bytes: u64,
         expires: i64,
     ) -> Result<Upload, StoreError> {
         let id = new_id();
         self.write("upload.create", async |tx| {
-            let function = functions::require(tx, &self.sealer, organization_id, region, function_id).await?;
-            functions::writable(&function)?;
+            require_writable::<FunctionRow>(tx, &self.sealer, tenant, function_id).await?;
             sqlx::query(
                 "INSERT INTO uploads (id, function_id, bytes, expires, created) VALUES ($1, $2, $3, $4, $5)",
             )

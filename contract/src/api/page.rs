@@ -14,6 +14,8 @@ pub struct Page {
 impl Page {
     /// Default `page_size`.
     pub const DEFAULT_SIZE: u32 = 20;
+    /// What a list answers that is asked for no page.
+    pub const FIRST: Self = Self { number: 1, size: Self::DEFAULT_SIZE };
 
     /// Elements before this page.
     #[must_use]
@@ -22,7 +24,7 @@ impl Page {
     }
 }
 
-/// Order of a list of namespaces or functions.
+/// Order of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderBy {

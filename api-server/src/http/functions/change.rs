@@ -32,7 +32,7 @@ pub(in crate::http) async fn create(
     body.finish()?;
     settled(&state, &caller, &namespace_id).await?;
     let new = NewFunction { id: new_id(), namespace_id, name, fields };
-    let row = state.store.create_function(&caller.organization_id, &caller.region, new).await?;
+    let row = state.store.create_function(&caller.tenant, new).await?;
     Ok(Json(answer(row, &origin)))
 }
 
@@ -49,7 +49,7 @@ pub(in crate::http) async fn update(
     let mut rescales = false;
     let updated = state
         .store
-        .update_function(&caller.organization_id, &caller.region, &id, |function| {
+        .update_function(&caller.tenant, &id, |function| {
             let was = function.fields();
             let now = fields.over(was.clone(), &mut body);
             body.finish()?;
@@ -73,7 +73,7 @@ pub(in crate::http) async fn deploy(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<Function>, HttpError> {
-    let (row, deploy) = state.store.request_deploy(&caller.organization_id, &caller.region, &id).await?;
+    let (row, deploy) = state.store.request_deploy(&caller.tenant, &id).await?;
     tracing::info!(function.id = %id, deploy.id = %deploy.id, "a deploy was requested");
     state.deployments.poke();
     Ok(Json(answer(row, &origin)))
@@ -85,7 +85,7 @@ pub(in crate::http) async fn delete(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<Function>, HttpError> {
-    let row = state.store.delete_function(&caller.organization_id, &caller.region, &id).await?;
+    let row = state.store.delete_function(&caller.tenant, &id).await?;
     removal::spawn_function(&state, id);
     Ok(Json(answer(row, &origin)))
 }

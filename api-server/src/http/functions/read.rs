@@ -1,18 +1,21 @@
 //! Getting and listing.
 
 use axum::{Json, extract::State};
-use contract::api::{Function, Functions, Page};
+use contract::api::{Function, Functions};
 
 use super::{
     super::{
         HttpError,
         auth::{Caller, Id},
         origin::Origin,
-        page::{FIRST, Pairs},
+        page::{BY_TIME_OR_NAME, List, Pairs},
     },
     answer,
 };
-use crate::{AppState, store::FunctionFilter};
+use crate::{
+    AppState,
+    store::{FunctionRow, NamespaceRow, Selection},
+};
 
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
@@ -20,9 +23,13 @@ pub(in crate::http) async fn get(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<Function>, HttpError> {
-    let row = state.store.function(&caller.organization_id, &caller.region, &id).await?;
+    let row = state.store.get::<FunctionRow>(&caller.tenant, &id).await?;
     Ok(Json(answer(row, &origin)))
 }
+
+/// Functions of the tenant.
+pub(in crate::http) const LIST: List =
+    List { kind: "function", orders: BY_TIME_OR_NAME, filters: &["namespace_id", "name"] };
 
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
@@ -30,10 +37,8 @@ pub(in crate::http) async fn list(
     query: Pairs,
     origin: Origin,
 ) -> Result<Json<Functions>, HttpError> {
-    caller.require_own(query.get("organization_id"), "function", "list")?;
-    let page = query.page(state.config.limits.page_size)?.unwrap_or(FIRST);
-    let namespace_id = query.get("namespace_id").map(str::to_owned);
-    answer_list(&state, caller, &query, &origin, namespace_id, Some(page)).await
+    let selection = LIST.select(&query, &caller, &state.config.limits)?;
+    answer_list(&state, &caller, &selection, &origin).await
 }
 
 /// All functions of the namespace, or a page when one is asked for.
@@ -44,26 +49,18 @@ pub(in crate::http) async fn list_of_namespace(
     query: Pairs,
     origin: Origin,
 ) -> Result<Json<Functions>, HttpError> {
-    state.store.namespace(&caller.organization_id, &caller.region, &id).await?;
-    let page = query.page(state.config.limits.page_size)?;
-    answer_list(&state, caller, &query, &origin, Some(id), page).await
+    let selection = LIST.select_within(&query, &caller, &state.config.limits, &id)?;
+    state.store.get::<NamespaceRow>(&caller.tenant, &id).await?;
+    answer_list(&state, &caller, &selection, &origin).await
 }
 
 async fn answer_list(
     state: &AppState,
-    caller: Caller,
-    query: &Pairs,
+    caller: &Caller,
+    selection: &Selection,
     origin: &Origin,
-    namespace_id: Option<String>,
-    page: Option<Page>,
 ) -> Result<Json<Functions>, HttpError> {
-    let filter = FunctionFilter {
-        organization_id: caller.organization_id,
-        region: caller.region,
-        namespace_id,
-        name: query.get("name").map(str::to_owned),
-    };
-    let (rows, total_count) = state.store.functions(&filter, query.order()?, page).await?;
+    let (rows, total_count) = state.store.list(&caller.tenant, selection).await?;
     let functions = rows.into_iter().map(|row| answer(row, origin)).collect();
     Ok(Json(Functions { functions, total_count }))
 }

@@ -7,8 +7,9 @@ use crate::{
     secrets::Sealer,
     slug,
     store::{
-        FunctionRow, Store, StoreError, functions, namespaces, new_id, now_ms,
+        FunctionRow, NamespaceRow, Store, StoreError, Tenant, new_id, now_ms,
         row::{signed, to_json, unsigned},
+        tenant::{self, require_writable},
     },
 };
 
@@ -29,15 +30,13 @@ impl Store {
     /// [`StoreError::Missing`], [`StoreError::Transient`], [`StoreError::Locked`], [`StoreError::NothingUploaded`].
     pub async fn request_deploy(
         &self,
-        organization_id: &str,
-        region: &str,
+        tenant: &Tenant,
         function_id: &str,
     ) -> Result<(FunctionRow, Deploy), StoreError> {
         self.write("deploy.request", async |tx| {
-            let function = functions::require(tx, &self.sealer, organization_id, region, function_id).await?;
-            functions::writable(&function)?;
+            let function: FunctionRow = require_writable(tx, &self.sealer, tenant, function_id).await?;
             let deploy = request(tx, &self.sealer, &function).await?;
-            let function = functions::require(tx, &self.sealer, organization_id, region, function_id).await?;
+            let function = tenant::require(tx, &self.sealer, tenant, function_id).await?;
             Ok((function, deploy))
         })
         .await
@@ -53,9 +52,8 @@ pub(in crate::store) async fn request(
     let Some(archive) = &function.archive else {
         return Err(StoreError::NothingUploaded(function.id.clone()));
     };
-    let namespace =
-        namespaces::require(tx, sealer, &function.organization_id, &function.region, &function.namespace_id)
-            .await?;
+    let namespace: NamespaceRow =
+        tenant::require(tx, sealer, &function.tenant(), &function.namespace_id).await?;
     let id = new_id();
     let generation = last_generation(tx, &function.id).await? + 1;
     let cause = format!("superseded by deploy {id}");

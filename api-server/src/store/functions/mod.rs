@@ -2,17 +2,18 @@
 
 mod rows;
 
-use contract::api::{FunctionStatus, NamespaceStatus, OrderBy, Page, Privacy};
+use contract::api::{FunctionStatus, NamespaceStatus, Privacy};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{
-    Archive, Store, StoreError, deploys, namespaces, now_ms,
-    row::{count, name_of, signed},
+    Archive, NamespaceRow, Owned as _, Store, StoreError, Tenant, deploys,
+    row::name_of,
+    tenant::{require, require_writable, stamp},
 };
 use crate::secrets::SecretMap;
 
-use rows::{SELECT, read, set_fields};
-pub(super) use rows::{mark_deleting, require, writable};
+pub(super) use rows::mark_deleting;
+use rows::set_fields;
 
 /// A function as stored, its own variables opened.
 #[derive(Debug, Clone)]
@@ -110,20 +111,13 @@ pub struct Updated {
     pub redeploys: bool,
 }
 
-/// Which functions to list: always those of one organization and region.
-#[derive(Debug, Clone)]
-pub struct FunctionFilter {
-    /// Owner.
-    pub organization_id: String,
-    /// Region.
-    pub region: String,
-    /// Only of this namespace.
-    pub namespace_id: Option<String>,
-    /// Exact name.
-    pub name: Option<String>,
-}
-
 impl FunctionRow {
+    /// Whose it is.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        Tenant { organization_id: self.organization_id.clone(), region: self.region.clone() }
+    }
+
     /// The changeable fields as they are.
     #[must_use]
     pub fn fields(&self) -> FunctionUpdate {
@@ -150,13 +144,11 @@ impl Store {
     /// [`StoreError::Duplicate`] when the name is taken.
     pub async fn create_function(
         &self,
-        organization_id: &str,
-        region: &str,
+        tenant: &Tenant,
         new: NewFunction,
     ) -> Result<FunctionRow, StoreError> {
         self.write("function.create", async |tx| {
-            let namespace =
-                namespaces::require(tx, &self.sealer, organization_id, region, &new.namespace_id).await?;
+            let namespace: NamespaceRow = require(tx, &self.sealer, tenant, &new.namespace_id).await?;
             if namespace.state != NamespaceStatus::Ready {
                 return Err(StoreError::Transient {
                     resource: "namespace",
@@ -164,6 +156,7 @@ impl Store {
                     state: name_of(&namespace.state),
                 });
             }
+            let created = stamp::<FunctionRow>(tx).await?;
             sqlx::query(
                 "INSERT INTO functions (id, namespace_id, name, environment, state, error_message, runtime, handler,
                     memory_mb, timeout_ms, min_scale, max_scale, privacy, last_version, created, updated)
@@ -173,29 +166,15 @@ impl Store {
             .bind(new.namespace_id.clone())
             .bind(new.name.clone())
             .bind(Vec::<u8>::new())
-            .bind(now_ms())
-            .bind(now_ms())
+            .bind(created)
+            .bind(created)
             .execute(&mut *tx)
             .await
             .map_err(|error| StoreError::or_duplicate(error, "function", &new.name))?;
             set_fields(tx, &self.sealer, &new.id, &new.fields).await?;
-            require(tx, &self.sealer, organization_id, region, &new.id).await
+            require(tx, &self.sealer, tenant, &new.id).await
         })
         .await
-    }
-
-    /// The organization's function of this id.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] for unknown ids and for those of others alike.
-    pub async fn function(
-        &self,
-        organization_id: &str,
-        region: &str,
-        id: &str,
-    ) -> Result<FunctionRow, StoreError> {
-        let mut connection = self.readers.acquire().await?;
-        require(&mut connection, &self.sealer, organization_id, region, id).await
     }
 
     /// The function of this id, whoever owns it: for the server's own needs, never for a caller.
@@ -203,11 +182,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn function_by_id(&self, id: &str) -> Result<Option<FunctionRow>, StoreError> {
-        let row = sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE f.id = $1")))
+        let row = sqlx::query(AssertSqlSafe(format!("{} WHERE f.id = $1", select())))
             .bind(id.to_owned())
             .fetch_optional(&self.readers)
             .await?;
-        row.as_ref().map(|row| read(row, &self.sealer)).transpose()
+        row.as_ref().map(|row| FunctionRow::read(row, &self.sealer)).transpose()
     }
 
     /// Every function there is, oldest first: what a start makes routes of.
@@ -215,52 +194,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn all_functions(&self) -> Result<Vec<FunctionRow>, StoreError> {
-        let sql = format!("{SELECT} ORDER BY f.created, f.id");
+        let sql = format!("{} ORDER BY f.created, f.id", select());
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| read(row, &self.sealer)).collect()
-    }
-
-    /// A page of functions (`None`: all), and how many match in all.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`].
-    pub async fn functions(
-        &self,
-        filter: &FunctionFilter,
-        order: OrderBy,
-        page: Option<Page>,
-    ) -> Result<(Vec<FunctionRow>, u64), StoreError> {
-        const WHERE: &str = "WHERE n.organization_id = $1 AND n.region = $2
-            AND ($3 = '' OR f.namespace_id = $4) AND ($5 = '' OR f.name = $6)";
-        let namespace = filter.namespace_id.clone().unwrap_or_default();
-        let name = filter.name.clone().unwrap_or_default();
-        let mut tx = self.readers.begin().await?;
-        let count_sql = format!(
-            "SELECT COUNT(*) AS n FROM functions f JOIN namespaces n ON n.id = f.namespace_id {WHERE}"
-        );
-        let total = sqlx::query(AssertSqlSafe(count_sql))
-            .bind(filter.organization_id.clone())
-            .bind(filter.region.clone())
-            .bind(namespace.clone())
-            .bind(namespace.clone())
-            .bind(name.clone())
-            .bind(name.clone())
-            .fetch_one(&mut *tx)
-            .await?;
-        let sql = format!("{SELECT} {WHERE} {} LIMIT $7 OFFSET $8", namespaces::order_clause(order, "f"));
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(filter.organization_id.clone())
-            .bind(filter.region.clone())
-            .bind(namespace.clone())
-            .bind(namespace)
-            .bind(name.clone())
-            .bind(name)
-            .bind(page.map_or(i64::MAX, |page| i64::from(page.size)))
-            .bind(page.map_or(0, |page| signed(page.offset())))
-            .fetch_all(&mut *tx)
-            .await?;
-        let rows = rows.iter().map(|row| read(row, &self.sealer)).collect::<Result<_, _>>()?;
-        Ok((rows, count(&total)?))
+        rows.iter().map(|row| FunctionRow::read(row, &self.sealer)).collect()
     }
 
     /// Changes a function, and requests a deploy in the same transaction when `change` says so.
@@ -272,16 +208,14 @@ impl Store {
     /// [`StoreError::NothingUploaded`].
     pub async fn update_function<E: From<StoreError>>(
         &self,
-        organization_id: &str,
-        region: &str,
+        tenant: &Tenant,
         id: &str,
         change: impl FnOnce(&FunctionRow) -> Result<(FunctionUpdate, bool), E>,
     ) -> Result<Updated, E> {
         let mut refused = None;
         let updated = self
             .write("function.update", async |tx| {
-                let row = require(tx, &self.sealer, organization_id, region, id).await?;
-                writable(&row)?;
+                let row = require_writable(tx, &self.sealer, tenant, id).await?;
                 let (fields, redeploys) = match change(&row) {
                     Ok(change) => change,
                     Err(error) => {
@@ -290,10 +224,10 @@ impl Store {
                     }
                 };
                 set_fields(tx, &self.sealer, id, &fields).await?;
-                let mut function = require(tx, &self.sealer, organization_id, region, id).await?;
+                let mut function: FunctionRow = require(tx, &self.sealer, tenant, id).await?;
                 if redeploys {
                     deploys::request(tx, &self.sealer, &function).await?;
-                    function = require(tx, &self.sealer, organization_id, region, id).await?;
+                    function = require(tx, &self.sealer, tenant, id).await?;
                 }
                 Ok(Updated { function, redeploys })
             })
@@ -309,16 +243,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Transient`] when it is `deleting` already, [`StoreError::Locked`].
-    pub async fn delete_function(
-        &self,
-        organization_id: &str,
-        region: &str,
-        id: &str,
-    ) -> Result<FunctionRow, StoreError> {
+    pub async fn delete_function(&self, tenant: &Tenant, id: &str) -> Result<FunctionRow, StoreError> {
         self.write("function.delete", async |tx| {
-            writable(&require(tx, &self.sealer, organization_id, region, id).await?)?;
+            require_writable::<FunctionRow>(tx, &self.sealer, tenant, id).await?;
             mark_deleting(tx, id).await?;
-            require(tx, &self.sealer, organization_id, region, id).await
+            require(tx, &self.sealer, tenant, id).await
         })
         .await
     }
@@ -365,4 +294,9 @@ impl Store {
         .await?;
         rows.iter().map(|row| row.try_get("id").map_err(StoreError::from)).collect()
     }
+}
+
+/// Functions of all tenants: for the server's own needs, never for a caller.
+fn select() -> String {
+    format!("SELECT {} FROM {}", FunctionRow::COLUMNS, FunctionRow::FROM)
 }

@@ -1,38 +1,66 @@
-//! Function rows: reading, checking, marking, on any connection or transaction.
+//! Function rows: reading, marking, writing, on any connection or transaction.
 
 use contract::api::FunctionStatus;
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
 use super::{FunctionRow, FunctionUpdate};
 use crate::{
     secrets::{Place, Sealer},
     store::{
-        Archive, StoreError, deploys, now_ms,
+        Archive, Held, Owned, StoreError, deploys, now_ms,
         row::{name_of, named, optional_unsigned, signed, unsigned},
     },
 };
 
-pub(super) const SELECT: &str = "SELECT f.*, n.organization_id, n.region, r.slug
-    FROM functions f JOIN namespaces n ON n.id = f.namespace_id
-    JOIN registry_namespaces r ON r.id = n.registry_namespace_id";
+impl Owned for FunctionRow {
+    const KIND: &'static str = "function";
+    const TABLE: &'static str = "functions";
+    const ALIAS: &'static str = "f";
+    const OWNER: &'static str = "n";
+    const COLUMNS: &'static str = "f.*, n.organization_id, n.region, r.slug";
+    const FROM: &'static str = "functions f JOIN namespaces n ON n.id = f.namespace_id
+        JOIN registry_namespaces r ON r.id = n.registry_namespace_id";
 
-/// The organization's function of this id, on any connection.
-pub(in crate::store) async fn require(
-    connection: &mut AnyConnection,
-    sealer: &Sealer,
-    organization_id: &str,
-    region: &str,
-    id: &str,
-) -> Result<FunctionRow, StoreError> {
-    let sql = format!("{SELECT} WHERE f.id = $1 AND n.organization_id = $2 AND n.region = $3");
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(id.to_owned())
-        .bind(organization_id.to_owned())
-        .bind(region.to_owned())
-        .fetch_optional(connection)
-        .await?
-        .ok_or_else(|| StoreError::missing("function", id))?;
-    read(&row, sealer)
+    fn read(row: &AnyRow, sealer: &Sealer) -> Result<Self, StoreError> {
+        let id: String = row.try_get("id")?;
+        let sealed: Vec<u8> = row.try_get("environment")?;
+        Ok(Self {
+            environment: sealer.open_map(place(&id), &sealed)?,
+            id,
+            namespace_id: row.try_get("namespace_id")?,
+            organization_id: row.try_get("organization_id")?,
+            region: row.try_get("region")?,
+            slug: row.try_get("slug")?,
+            name: row.try_get("name")?,
+            description: row.try_get("description")?,
+            state: named(row, "state")?,
+            error_message: row.try_get("error_message")?,
+            runtime: row.try_get("runtime")?,
+            handler: row.try_get("handler")?,
+            memory_mb: unsigned(row, "memory_mb")?,
+            timeout_ms: unsigned(row, "timeout_ms")?,
+            min_scale: unsigned(row, "min_scale")?,
+            max_scale: unsigned(row, "max_scale")?,
+            max_concurrency: optional_unsigned(row, "max_concurrency")?,
+            privacy: named(row, "privacy")?,
+            archive: Archive::of_row(row)?,
+            live_revision: row.try_get("live_revision")?,
+            last_version: unsigned(row, "last_version")?,
+            created: row.try_get("created")?,
+        })
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn held(&self) -> Option<Held> {
+        match self.state {
+            FunctionStatus::Locked => Some(Held::Locked),
+            FunctionStatus::Deleting => Some(Held::Deleting),
+            _ => None,
+        }
+    }
 }
 
 /// `deleting`, and no deploy of it goes on.
@@ -44,18 +72,6 @@ pub(in crate::store) async fn mark_deleting(tx: &mut AnyConnection, id: &str) ->
         .execute(tx)
         .await?;
     Ok(())
-}
-
-pub(in crate::store) fn writable(row: &FunctionRow) -> Result<(), StoreError> {
-    match row.state {
-        FunctionStatus::Locked => Err(StoreError::Locked { resource: "function", id: row.id.clone() }),
-        FunctionStatus::Deleting => Err(StoreError::Transient {
-            resource: "function",
-            id: row.id.clone(),
-            state: name_of(&row.state),
-        }),
-        _ => Ok(()),
-    }
 }
 
 pub(super) async fn set_fields(
@@ -84,35 +100,6 @@ pub(super) async fn set_fields(
     .execute(tx)
     .await?;
     Ok(())
-}
-
-pub(super) fn read(row: &AnyRow, sealer: &Sealer) -> Result<FunctionRow, StoreError> {
-    let id: String = row.try_get("id")?;
-    let sealed: Vec<u8> = row.try_get("environment")?;
-    Ok(FunctionRow {
-        environment: sealer.open_map(place(&id), &sealed)?,
-        id,
-        namespace_id: row.try_get("namespace_id")?,
-        organization_id: row.try_get("organization_id")?,
-        region: row.try_get("region")?,
-        slug: row.try_get("slug")?,
-        name: row.try_get("name")?,
-        description: row.try_get("description")?,
-        state: named(row, "state")?,
-        error_message: row.try_get("error_message")?,
-        runtime: row.try_get("runtime")?,
-        handler: row.try_get("handler")?,
-        memory_mb: unsigned(row, "memory_mb")?,
-        timeout_ms: unsigned(row, "timeout_ms")?,
-        min_scale: unsigned(row, "min_scale")?,
-        max_scale: unsigned(row, "max_scale")?,
-        max_concurrency: optional_unsigned(row, "max_concurrency")?,
-        privacy: named(row, "privacy")?,
-        archive: Archive::of_row(row)?,
-        live_revision: row.try_get("live_revision")?,
-        last_version: unsigned(row, "last_version")?,
-        created: row.try_get("created")?,
-    })
 }
 
 fn place(id: &str) -> Place<'_> {
