@@ -6,6 +6,7 @@ mod deploys;
 mod functions;
 mod harness;
 mod killpoints;
+mod lists;
 mod locked;
 mod namespaces;
 mod registry;
