@@ -6,6 +6,7 @@ mod deploys;
 mod functions;
 mod harness;
 mod killpoints;
+mod libraries;
 mod lists;
 mod locked;
 mod namespaces;

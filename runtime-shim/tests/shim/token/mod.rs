@@ -3,6 +3,7 @@
 mod forgeries;
 mod headers;
 mod keys;
+mod libraries;
 mod property;
 mod sign;
 mod status;
