@@ -265,10 +265,6 @@ impl Owned for NamespaceRow {
         })
     }
 
-    fn id(&self) -> &str {
-        &self.id
-    }
-
     fn held(&self) -> Option<Held> {
         match self.state {
             NamespaceStatus::Locked => Some(Held::Locked),

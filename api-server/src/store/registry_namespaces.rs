@@ -41,10 +41,6 @@ impl Owned for RegistryNamespaceRow {
         })
     }
 
-    fn id(&self) -> &str {
-        &self.id
-    }
-
     fn held(&self) -> Option<Held> {
         None
     }

@@ -41,9 +41,6 @@ pub trait Owned: Sized {
     /// [`StoreError::Corrupt`], [`StoreError::Sealed`].
     fn read(row: &AnyRow, sealer: &Sealer) -> Result<Self, StoreError>;
 
-    /// Its id.
-    fn id(&self) -> &str;
-
     /// What forbids a write to it, if anything does.
     fn held(&self) -> Option<Held>;
 }

@@ -50,10 +50,6 @@ impl Owned for FunctionRow {
         })
     }
 
-    fn id(&self) -> &str {
-        &self.id
-    }
-
     fn held(&self) -> Option<Held> {
         match self.state {
             FunctionStatus::Locked => Some(Held::Locked),
