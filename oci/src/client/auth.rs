@@ -32,8 +32,8 @@ pub(super) struct Auth {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Registries (by origin) that want tokens, and from where.
-    services: HashMap<String, Service>,
+    /// Registries (by origin) that have answered: where their tokens come from, or that they took a request as it was.
+    services: HashMap<String, Option<Service>>,
     /// By origin and scopes.
     tokens: HashMap<(String, String), Token>,
 }
@@ -80,7 +80,7 @@ impl Auth {
     ) -> Result<Option<Secret>, ClientError> {
         let origin = origin(url);
         let key = (origin.clone(), joined(scopes));
-        let Some(service) = self.known().services.get(&origin).cloned() else {
+        let Some(service) = self.known().services.get(&origin).cloned().flatten() else {
             return Ok(self.credentials.unasked());
         };
         if let Some(token) = self.good(&key) {
@@ -94,6 +94,16 @@ impl Auth {
         let header = token.header.clone();
         self.known().tokens.insert(key, token);
         Ok(Some(header))
+    }
+
+    /// Whether the registry at `url`'s origin has shown what it wants to see.
+    pub(super) fn knows(&self, url: &Url) -> bool {
+        self.known().services.contains_key(&origin(url))
+    }
+
+    /// The registry took a request as it was.
+    pub(super) fn took(&self, url: &Url) {
+        self.known().services.entry(origin(url)).or_default();
     }
 
     /// A token that is there and has not ended.
@@ -123,7 +133,7 @@ impl Auth {
             return false;
         };
         let mut known = self.known();
-        known.services.insert(origin(url), Service { realm, service });
+        known.services.insert(origin(url), Some(Service { realm, service }));
         let key = (origin(url), joined(scopes));
         // Another request may have replaced it already.
         if known.tokens.get(&key).is_some_and(|token| Some(&token.header) == shown) {

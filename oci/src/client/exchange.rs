@@ -18,6 +18,7 @@ use super::error::{ClientError, shown};
 use super::location::{follow, same_origin};
 use super::retry::{is_transient, retry_after};
 use super::session::Way;
+use super::sources::Sources;
 use crate::reference::Reference;
 
 /// How many redirects one request follows.
@@ -55,17 +56,9 @@ pub(super) struct Exchange<'a> {
     repository: String,
     /// What the operation needs where it writes.
     scope: String,
-    learned: Mutex<Learned>,
+    sources: Sources,
+    way: Mutex<Way>,
     requests: AtomicU32,
-}
-
-/// What the conversation showed about the registry.
-struct Learned {
-    /// Repositories to mount from that may be read.
-    sources: BTreeSet<String>,
-    /// A blob was mounted, so the registry does that.
-    mounts: bool,
-    way: Way,
 }
 
 impl<'a> Exchange<'a> {
@@ -81,24 +74,20 @@ impl<'a> Exchange<'a> {
         let reference = Reference::parse(&reference.to_string())?;
         let base = base(client, &reference.registry)?;
         let scope = format!("repository:{}:{actions}", reference.repository);
-        let learned = Learned { sources: sources.into_iter().collect(), mounts: false, way: Way::Put };
-        let (learned, requests) = (Mutex::new(learned), AtomicU32::new(0));
-        Ok(Self { client, base, repository: reference.repository, scope, learned, requests })
+        Ok(Self::with(client, base, reference.repository, scope, Sources::new(sources)))
     }
 
     /// A conversation about the list of a registry's repositories.
     pub(super) fn about_all(client: &'a Client, registry: &str) -> Result<Self, ClientError> {
         // As above: a host, and nothing that could be more.
         let registry = Reference::parse(&format!("{registry}/all"))?.registry;
-        let learned = Learned { sources: BTreeSet::new(), mounts: false, way: Way::Put };
-        Ok(Self {
-            client,
-            base: base(client, &registry)?,
-            repository: String::new(),
-            scope: "registry:catalog:*".to_owned(),
-            learned: Mutex::new(learned),
-            requests: AtomicU32::new(0),
-        })
+        let (base, scope) = (base(client, &registry)?, "registry:catalog:*".to_owned());
+        Ok(Self::with(client, base, String::new(), scope, Sources::new([])))
+    }
+
+    fn with(client: &'a Client, base: Url, repository: String, scope: String, sources: Sources) -> Self {
+        let (way, requests) = (Mutex::new(Way::Put), AtomicU32::new(0));
+        Self { client, base, repository, scope, sources, way, requests }
     }
 
     /// The URL of the list of repositories.
@@ -108,46 +97,35 @@ impl<'a> Exchange<'a> {
         url
     }
 
-    fn learned(&self) -> MutexGuard<'_, Learned> {
-        // Every value is whole at any time.
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What a token must allow: the operation, and reading what is mounted.
     fn scopes(&self) -> BTreeSet<String> {
-        let learned = self.learned();
-        let sources = learned.sources.iter().filter(|source| **source != self.repository);
+        let sources = self.sources.names().into_iter().filter(|source| *source != self.repository);
         sources.map(|source| format!("repository:{source}:pull")).chain([self.scope.clone()]).collect()
     }
 
-    /// Whether a repository cannot be mounted from.
-    pub(super) fn is_closed(&self, source: &str) -> bool {
-        !self.learned().sources.contains(source)
+    /// What is known of the repositories to mount from.
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
-    /// A repository cannot be mounted from: it is not asked for again.
-    pub(super) fn close(&self, source: &str) {
-        self.learned().sources.remove(source);
+    /// Whether the registry has shown what it wants to see, so that several requests at once are not all refused.
+    pub(super) fn is_acquainted(&self) -> bool {
+        self.client.auth.knows(&self.base)
     }
 
-    /// Whether the registry is known to mount.
-    pub(super) fn mounts(&self) -> bool {
-        self.learned().mounts
-    }
-
-    /// The registry has mounted a blob.
-    pub(super) fn mounted(&self) {
-        self.learned().mounts = true;
+    fn current_way(&self) -> MutexGuard<'_, Way> {
+        // The value is whole at any time.
+        self.way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How bytes are sent.
     pub(super) fn way(&self) -> Way {
-        self.learned().way
+        *self.current_way()
     }
 
     /// The registry wants bytes another way.
     pub(super) fn set_way(&self, way: Way) {
-        self.learned().way = way;
+        *self.current_way() = way;
     }
 
     /// The URL of something in the repository: `blobs/uploads/`, `manifests/latest`.
@@ -218,6 +196,9 @@ impl<'a> Exchange<'a> {
                 }
                 return Ok(response);
             }
+            if status != StatusCode::UNAUTHORIZED && same_origin(&url, &self.base) {
+                self.client.auth.took(&self.base);
+            }
             if !is_redirect(status, &method) {
                 return Ok(response);
             }
@@ -251,7 +232,7 @@ impl<'a> Exchange<'a> {
             // A token service may refuse all because one repository is not for this user: then nothing is mounted.
             Err(error) if denied(&error) && self.scopes().len() > 1 => {
                 tracing::debug!(%error, "no token for the source of mounts, going on without");
-                self.learned().sources.clear();
+                self.sources.close_all();
                 ask(self.scopes()).await
             }
             asked => asked,

@@ -26,6 +26,7 @@ mod push;
 mod push_index;
 mod retry;
 mod session;
+mod sources;
 mod transport;
 mod upload;
 

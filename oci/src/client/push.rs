@@ -21,8 +21,9 @@ use crate::image::{Image, ImageLayer};
 use crate::manifest::Manifest;
 use crate::reference::{InvalidReference, Reference, is_repository, is_tag};
 
-/// How many blobs are brought at once. A round trip to a registry far away is then waited for once, not for each.
-const AT_ONCE: usize = 4;
+/// How many blobs are brought at once: three of a base, dependencies, code, configuration. A round trip to a registry
+/// far away is then waited for once, not for each.
+const AT_ONCE: usize = 6;
 
 /// How an image is pushed.
 #[derive(Debug, Clone, Default)]
@@ -103,8 +104,8 @@ impl Client {
         Ok(pushed)
     }
 
-    /// Brings blobs into the repository: the first one alone, since it shows what the registry wants (a token, no
-    /// mounts, another way to send), the others several at once.
+    /// Brings blobs into the repository, several at once. To a registry that has not answered anything yet the first one
+    /// goes alone, since it shows what the registry wants to see.
     pub(super) async fn bring_all(
         &self,
         exchange: &Exchange<'_>,
@@ -116,11 +117,15 @@ impl Client {
             Arrival::Present => pushed.present += 1,
             Arrival::Uploaded => pushed.uploaded_bytes += blob.body.length(),
         };
-        let Some((first, rest)) = blobs.split_first() else { return Ok(()) };
-        count(first, bring(self, exchange, first).await?);
+        let ordered = in_turn(blobs);
+        let (alone, rest) = ordered.split_at(usize::from(!exchange.is_acquainted()).min(ordered.len()));
+        for blob in alone {
+            count(blob, bring(self, exchange, blob).await?);
+        }
         // Collected first: a stream that still held the closure would not be Send for the callers that spawn it.
         let brought: Vec<_> = rest
             .iter()
+            .copied()
             .map(|blob| async move { Ok::<_, ClientError>((blob, bring(self, exchange, blob).await?)) })
             .collect();
         let arrived: Vec<_> = stream::iter(brought).buffer_unordered(AT_ONCE).try_collect().await?;
@@ -166,6 +171,21 @@ fn missing<'a>(
         blobs.push(Blob { digest, body, mount_from, may_exist: !is_new, told });
     }
     blobs
+}
+
+/// The first blob of each repository that is mounted from, then what waits for none of these, then what does.
+fn in_turn<'a, 'b>(blobs: &'a [Blob<'b>]) -> Vec<&'a Blob<'b>> {
+    let mut asked = HashSet::new();
+    let (mut first, mut free, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    for blob in blobs {
+        let turn = match blob.mount_from {
+            None => &mut free,
+            Some(from) if asked.insert(from) => &mut first,
+            Some(_) => &mut waiting,
+        };
+        turn.push(blob);
+    }
+    [first, free, waiting].concat()
 }
 
 /// The repositories an image's layers are mounted from.

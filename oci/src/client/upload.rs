@@ -15,6 +15,7 @@ use super::patience::{Failure, Patience};
 use super::progress::{Arrival, Told};
 use super::pull::check_digest;
 use super::session::{Session, fill};
+use super::sources::Source;
 use crate::digest::Digest;
 
 /// From this size on a blob is looked for with HEAD before its bytes are sent to a registry that is not known to
@@ -70,7 +71,8 @@ async fn bring_once(
     };
     // Who mounts would have found it in the repository itself. After a lost answer the blob may be there although
     // the attempt seemed to fail.
-    let unsure = blob.may_exist && blob.body.length() >= WORTH_ASKING && !exchange.mounts();
+    let worth_asking = blob.may_exist && blob.body.length() >= WORTH_ASKING;
+    let unsure = worth_asking && !exchange.sources().mounts().await;
     if (again || unsure) && exists(exchange, blob.digest).await? {
         // The session is not needed: say so, and let it expire if that fails.
         let _ = exchange.send_once(&Outgoing::new(Method::DELETE, session.url)).await;
@@ -88,24 +90,28 @@ enum Begun {
 /// Opens an upload session, or finds that none is needed.
 async fn begin(exchange: &Exchange<'_>, blob: &Blob<'_>) -> Result<Begun, Failure> {
     let own = exchange.repository();
-    let foreign = blob.mount_from.filter(|&from| from != own && !exchange.is_closed(from));
-    if let Some(from) = foreign.or(blob.may_exist.then_some(own)) {
+    let source = match blob.mount_from.filter(|&from| from != own) {
+        Some(from) => exchange.sources().open(from).await,
+        None => None,
+    };
+    if let Some(from) = source.as_ref().map(Source::name).or(blob.may_exist.then_some(own)) {
         let mut url = exchange.url("blobs/uploads/");
         url.query_pairs_mut().append_pair("mount", blob.digest.as_str()).append_pair("from", from);
         let response = exchange.send_once(&Outgoing::new(Method::POST, url)).await?;
-        match response.status() {
+        let status = response.status();
+        if status == StatusCode::CREATED {
+            exchange.sources().mounted();
+        }
+        source.iter().for_each(|source| source.answered(status));
+        match status {
             StatusCode::CREATED => {
                 check_digest(&response, blob.digest.as_str(), blob.digest)?;
-                exchange.mounted();
                 return Ok(Begun::There(if from == own { Arrival::Present } else { Arrival::Mounted }));
             }
             StatusCode::ACCEPTED => return Ok(Begun::Session(Session::of(&response)?)),
             // The source may not be read, does not exist, or mounts are not known here: upload the bytes.
             status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
                 tracing::debug!(digest = %blob.digest, from, %status, "not mounted, uploading instead");
-                if matches!(status.as_u16(), 401 | 403 | 405) && from != own {
-                    exchange.close(from);
-                }
             }
             _ => return Err(Failure::refused(Method::POST, response).await),
         }

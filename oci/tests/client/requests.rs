@@ -1,13 +1,16 @@
 //! How many requests a push takes: each is a round trip that a CI job waits for.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use oci::config::ImageConfig;
 use oci::layer::MemoryLayer;
 use oci::{Digest, Image, ImageLayer};
 
+use crate::raw::{Fault, Head, Raw, status as answer_of};
 use crate::scripted::*;
 
 /// Three base layers, dependencies of two mebibytes, code.
@@ -82,10 +85,76 @@ async fn a_source_that_is_closed_is_asked_for_once() {
     for code in [401, 403, 405] {
         let server =
             Server::start(move |seen, _| seen.target.contains("from=base").then(|| status(code))).await;
-        anonymous().push(&function("one"), &server.reference("a:1")).await.unwrap();
-        let asked = server.seen().iter().filter(|seen| seen.target.contains("from=base")).count();
-        assert_eq!(asked, 1, "{code}");
+        // With and without a question before that shows what the registry wants to see.
+        for (previous, tag) in [(None, "a:1"), (Some("1"), "a:1"), (Some("none"), "a:2")] {
+            let before = server.seen().len();
+            anonymous().push_over(&function("one"), &server.reference(tag), previous).await.unwrap();
+            let seen = server.seen().split_off(before);
+            let asked = seen.iter().filter(|seen| seen.target.contains("from=base")).count();
+            // What the tag's image has is not asked for at all.
+            let expected = usize::from(previous != Some("1"));
+            assert_eq!(asked, expected, "{code} {previous:?}");
+        }
     }
+}
+
+/// Pushes over the tag `1`; returns how often the registry was waited for, and how many requests that were. Each answer
+/// takes so long that all who do not wait for it have asked by then.
+async fn rounds(
+    image: &Image,
+    script: impl Fn(&Head) -> Option<Fault> + Send + Sync + 'static,
+) -> (u32, u32) {
+    const ANSWER: Duration = Duration::from_millis(400);
+    let (ended, last) = (Mutex::new(0), Arc::new(AtomicU32::new(0)));
+    let seen = last.clone();
+    let server = Raw::start(move |head, _| {
+        let round = *ended.lock().unwrap() + 1;
+        std::thread::sleep(ANSWER);
+        let mut ended = ended.lock().unwrap();
+        *ended = round.max(*ended);
+        seen.store(*ended, Ordering::SeqCst);
+        script(head)
+    });
+    let pushed = anonymous().push_over(image, &server.reference("a:1"), Some("1")).await.unwrap();
+    assert!(server.has_manifest("1"));
+    (last.load(Ordering::SeqCst), pushed.requests)
+}
+
+/// A manifest of the version before, as the registry gives it.
+fn stored(image: &Image) -> Fault {
+    let manifest = std::str::from_utf8(&image.manifest).unwrap();
+    Fault::Answer(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{manifest}", manifest.len()))
+}
+
+#[tokio::test]
+async fn a_push_waits_for_the_registry_four_times() {
+    let mounts =
+        |head: &Head| head.target.contains("from=base").then(|| Fault::Answer(answer_of("201 Created", "")));
+    let image = function("one");
+    // The manifest before, questions, bytes, the manifest.
+    assert_eq!(rounds(&image, mounts).await, (4, 11));
+    let before = function("zero");
+    let redeploy = move |head: &Head| (head.line == "GET /v2/a/manifests/1").then(|| stored(&before));
+    assert_eq!(rounds(&image, redeploy).await, (4, 6));
+}
+
+#[tokio::test]
+async fn where_only_writing_wants_a_token_one_is_fetched() {
+    let server = Server::start(|seen, _| {
+        let host = seen.header("host").unwrap();
+        match (seen.target.starts_with("/token"), seen.method == "GET") {
+            (true, _) => Some(json(r#"{"token":"t"}"#.into())),
+            (false, false) if seen.header("authorization") != Some("Bearer t") => {
+                let challenge = format!(r#"Bearer realm="http://{host}/token""#);
+                Some(status(401).with("www-authenticate", &challenge))
+            }
+            _ => None,
+        }
+    })
+    .await;
+    me().push_over(&function("one"), &server.reference("a:1"), Some("1")).await.unwrap();
+    let tokens = server.seen().iter().filter(|seen| seen.target.starts_with("/token")).count();
+    assert_eq!((tokens, server.has_manifest("1")), (1, true));
 }
 
 #[tokio::test]
