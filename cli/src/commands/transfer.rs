@@ -1,7 +1,7 @@
 //! What a push shows while it goes on: a bar on a terminal, a line for each blob in a log, nothing for programs.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -66,7 +66,10 @@ impl Progress for Shown {
                 Arrival::Uploaded => "sent",
             };
             let hex = blob.hex();
-            eprintln!("blob {} {:.1} kB {how}", &hex[..hex.len().min(SHORT)], bytes as f64 / 1e3);
+            let short = &hex[..hex.len().min(SHORT)];
+            let line = format!("blob {short} {:.1} kB {how}\n", bytes as f64 / 1e3);
+            // In one write: standard error has no buffer, and lines of several blobs would mix. Nobody may read it.
+            let _ = io::stderr().write_all(line.as_bytes());
         }
     }
 }
