@@ -104,24 +104,44 @@ impl Compile for Fixed {
     }
 }
 
+/// The package `hello` of an archive.
+fn build_go(archive: &[u8], compile: Option<&dyn Compile>) -> Result<Built, BuildError> {
+    builder::build(&BuildRequest {
+        archive,
+        runtime: Runtime::Golang,
+        handler: "hello",
+        base: &base(),
+        limits: ArchiveLimits::default(),
+        compile,
+        precompile: None,
+        labels: &BTreeMap::new(),
+        description: builder::Description::default(),
+        layers: LayerOptions::default(),
+    })
+}
+
+#[test]
+fn a_label_says_which_go_made_the_program() {
+    let main = b"package main\nfunc main() {}\n";
+    let archive = zip(&[
+        Item::stored("go.mod", b"module example.com/x\n\ngo 1.21\n"),
+        Item::stored("hello/main.go", main),
+    ]);
+    let label = |compile: &dyn Compile| {
+        let built = build_go(&archive, Some(compile)).unwrap();
+        built.image.parsed_config().unwrap().config.labels.get("zipship.go.version").cloned()
+    };
+    let version = crate::golang::toolchain_version();
+    assert!(version.starts_with("1."), "{version}");
+    assert_eq!(label(&crate::golang::compiler()), Some(version));
+    // What is no program of Go's says nothing of itself, and neither do we.
+    assert_eq!(label(&Fixed(Ok(b"ELF".to_vec()))), None);
+}
+
 #[test]
 fn of_a_go_archive_only_the_program_is_in_the_image() {
-    let base = base();
     let archive = zip(&[Item::stored("hello/main.go", b"package main"), Item::stored("readme", b"1")]);
-    let build = |compile: Option<&dyn Compile>| {
-        builder::build(&BuildRequest {
-            archive: &archive,
-            runtime: Runtime::Golang,
-            handler: "hello",
-            base: &base,
-            limits: ArchiveLimits::default(),
-            compile,
-            precompile: None,
-            labels: &BTreeMap::new(),
-            description: builder::Description::default(),
-            layers: LayerOptions::default(),
-        })
-    };
+    let build = |compile: Option<&dyn Compile>| build_go(&archive, compile);
     let built = build(Some(&Fixed(Ok(b"ELF".to_vec())))).unwrap();
     assert_eq!(built.image.layers[0].mount_from.as_deref(), Some("base/golang"));
     let layer = built.image.layers[1].layer.open().unwrap();
