@@ -2,6 +2,7 @@
 
 pub mod archives;
 pub mod config;
+pub mod crons;
 pub mod deploy;
 pub mod http;
 pub mod instances;

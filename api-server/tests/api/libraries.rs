@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::Server;
 
-fn setting(name: &str) -> PathBuf {
+pub(crate) fn setting(name: &str) -> PathBuf {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/env-print");
     let printed = String::from_utf8(Command::new(script).output().unwrap().stdout).unwrap();
     let value = printed.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));

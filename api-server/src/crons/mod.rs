@@ -1,0 +1,5 @@
+//! Crons: when they tick.
+
+mod schedule;
+
+pub use schedule::{FieldProblem, Schedule, ScheduleError};
