@@ -23,6 +23,8 @@ pub fn cpu_of_memory(memory_mb: u32) -> Option<u32> {
 pub struct ApiLimits {
     /// Highest `max_scale`.
     pub max_scale: u32,
+    /// Highest `max_concurrency`.
+    pub max_concurrency: u32,
     /// Highest `timeout`, in milliseconds.
     pub timeout_ms: u64,
     /// Largest page; a larger `page_size` is clamped.
@@ -39,6 +41,7 @@ impl Default for ApiLimits {
     fn default() -> Self {
         Self {
             max_scale: 100,
+            max_concurrency: 1000,
             timeout_ms: 900_000,
             page_size: 100,
             variables: 100,

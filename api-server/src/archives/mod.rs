@@ -4,4 +4,4 @@ mod disk;
 mod presign;
 
 pub use disk::{Disk, ReceiveError, Received};
-pub use presign::{Method, PresignError, Presigned, Presigner};
+pub use presign::{Method, PresignError, Presigned, Presigner, QUERY};

@@ -43,6 +43,8 @@ const FUNCTION: &str = "X-Zipship-Function";
 const LENGTH: &str = "X-Zipship-Length";
 const EXPIRES: &str = "X-Zipship-Expires";
 const SIGNATURE: &str = "X-Zipship-Signature";
+/// Keys of a presigned URL's query.
+pub const QUERY: [&str; 4] = [FUNCTION, LENGTH, EXPIRES, SIGNATURE];
 
 /// Makes and checks presigned URLs.
 pub struct Presigner {

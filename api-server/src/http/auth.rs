@@ -64,7 +64,7 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
-/// The `{id}` of the path.
+/// What the path names: the value of its part that ends in `_id`.
 pub(super) struct Id(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
@@ -72,7 +72,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, HttpError> {
         let path = Path::<HashMap<String, String>>::from_request_parts(parts, state).await.ok();
-        let id = path.and_then(|Path(mut path)| path.remove("id"));
-        id.map(Self).ok_or_else(|| HttpError(ApiError::not_found("path", parts.uri.path())))
+        let id = path.and_then(|Path(path)| path.into_iter().find(|(name, _)| name.ends_with("_id")));
+        id.map(|(_, id)| Self(id)).ok_or_else(|| HttpError(ApiError::not_found("path", parts.uri.path())))
     }
 }

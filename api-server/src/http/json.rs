@@ -1,5 +1,7 @@
 //! Bodies: a JSON object, whatever the Content-Type says (curl's `-d` says that it is a form).
 
+use std::marker::PhantomData;
+
 use axum::extract::{FromRequest, Request};
 use contract::api::{ApiError, ArgumentReason};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -8,10 +10,19 @@ use serde_json::{Map, Value};
 use super::{HttpError, arguments::Arguments};
 use crate::AppState;
 
-/// The body's arguments. Nothing and `null` are the empty object.
-pub(super) struct Body(pub(super) Arguments);
+/// The arguments of a body that is described by `T`. Nothing and `null` are the empty object.
+pub(super) struct Body<T> {
+    pub(super) arguments: Arguments,
+    describes: PhantomData<T>,
+}
 
-impl FromRequest<AppState> for Body {
+impl<T> Body<T> {
+    fn new(members: Map<String, Value>) -> Self {
+        Self { arguments: Arguments::new(members), describes: PhantomData }
+    }
+}
+
+impl<T> FromRequest<AppState> for Body<T> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, HttpError> {
@@ -25,11 +36,11 @@ impl FromRequest<AppState> for Body {
         })?;
         let bytes = bytes.to_bytes();
         if bytes.trim_ascii().is_empty() {
-            return Ok(Self(Arguments::new(Map::new())));
+            return Ok(Self::new(Map::new()));
         }
         match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(map)) => Ok(Self(Arguments::new(map))),
-            Ok(Value::Null) => Ok(Self(Arguments::new(Map::new()))),
+            Ok(Value::Object(map)) => Ok(Self::new(map)),
+            Ok(Value::Null) => Ok(Self::new(Map::new())),
             Ok(_) => Err(HttpError::constraint("body", "it must be a JSON object")),
             Err(error) => Err(HttpError(ApiError::argument(
                 "body",

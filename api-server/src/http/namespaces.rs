@@ -1,7 +1,7 @@
 //! Namespaces.
 
 use axum::{Json, extract::State};
-use contract::api::{Namespace, NamespaceStatus, Namespaces};
+use contract::api::{CreateNamespace, Namespace, NamespaceStatus, Namespaces, UpdateNamespace};
 
 use super::{
     HttpError,
@@ -35,7 +35,7 @@ pub(super) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     origin: Origin,
-    Body(mut body): Body,
+    Body { arguments: mut body, .. }: Body<CreateNamespace>,
 ) -> Result<Json<Namespace>, HttpError> {
     let name = body.required_text("name");
     let organization_id = body.text("organization_id");
@@ -66,7 +66,7 @@ pub(super) async fn update(
     caller: Caller,
     Id(id): Id,
     origin: Origin,
-    Body(mut body): Body,
+    Body { arguments: mut body, .. }: Body<UpdateNamespace>,
 ) -> Result<Json<Namespace>, HttpError> {
     let description = body.text("description");
     let environment = environment::take(&mut body, &state.config.limits);

@@ -10,7 +10,7 @@ use contract::{
 };
 use http::request::Parts;
 
-use super::{HttpError, arguments::Problems, auth::Caller};
+use super::{HttpError, arguments::Problems, auth::Caller, operation::Parameter};
 use crate::store::{Selection, name_of};
 
 /// A list of the API, declared once: what it answers and what its description says both come from here.
@@ -61,6 +61,27 @@ impl List {
         selection.filters.retain(|(column, _)| *column != "namespace_id");
         selection.filters.push(("namespace_id", namespace_id.to_owned()));
         Ok(selection)
+    }
+
+    /// The keys of [`List::select`].
+    pub(super) fn parameters(&self, limits: &ApiLimits) -> Vec<Parameter> {
+        let orders: Vec<_> = self.orders.iter().map(name_of).collect();
+        let size = format!("Elements in a page; more than {0} are as good as {0}.", limits.page_size);
+        let mut parameters = vec![
+            Parameter::number("page", "Page, from 1. One past the end is empty.", None, Some(1)),
+            Parameter::number("page_size", size, None, Some(Page::DEFAULT_SIZE)),
+            Parameter::one_of("order_by", "Order of the list.", &orders),
+            Parameter::text("organization_id", "The key's own; another is refused."),
+        ];
+        let filter = |name: &&'static str| Parameter::text(name, format!("Only those with this `{name}`."));
+        parameters.extend(self.filters.iter().map(filter));
+        parameters
+    }
+
+    /// The keys of [`List::select_within`].
+    pub(super) fn parameters_within(&self, limits: &ApiLimits) -> Vec<Parameter> {
+        let own = |parameter: &Parameter| parameter.name != "namespace_id";
+        self.parameters(limits).into_iter().filter(own).collect()
     }
 
     fn selection(&self, query: &Pairs, caller: &Caller, limits: &ApiLimits) -> Result<Selection, HttpError> {

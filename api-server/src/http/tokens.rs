@@ -3,12 +3,22 @@
 use axum::{Json, extract::State};
 use contract::api::{ApiError, ArgumentReason, IssuedToken, NamespaceStatus};
 
-use super::{HttpError, auth::Caller, namespaces::settled, page::Pairs};
+use super::{HttpError, auth::Caller, namespaces::settled, operation::Parameter, page::Pairs};
 use crate::{
     AppState,
     store::{FunctionRow, StoreError, now_ms},
     tokens::{self, Subject},
 };
+
+/// Keys of its query.
+pub(super) fn parameters() -> Vec<Parameter> {
+    vec![
+        Parameter::text("namespace_id", "For all private functions and containers of this namespace."),
+        Parameter::text("function_id", "For this function alone."),
+        Parameter::text("container_id", "For this container alone."),
+        Parameter::date("expiration_date", "When it expires, in the future; without one it never does."),
+    ]
+}
 
 pub(super) async fn issue(
     State(state): State<AppState>,

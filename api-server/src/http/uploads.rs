@@ -10,22 +10,39 @@ use axum::{
 };
 use contract::api::{ApiError, ArgumentReason, PermissionDetail, PresignedUrl};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio_util::io::ReaderStream;
 
 use super::{
     HttpError,
     auth::{Caller, Id},
+    operation::Parameter,
     origin::Origin,
     page::Pairs,
 };
 use crate::{
     AppState,
-    archives::{Method, PresignError, Presigned, ReceiveError},
+    archives::{self, Method, PresignError, Presigned, ReceiveError},
     store::{FunctionRow, StoreError, now_ms},
 };
 
+/// Answer of a `PUT`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Taken {}
+
 const TYPE: &str = "application/octet-stream";
+
+/// Keys of the query of `upload-url`; `most` bytes are allowed.
+pub(super) fn parameters(most: u64) -> Vec<Parameter> {
+    vec![Parameter::number("content_length", "Exact size of the zip, in bytes.", Some(most), None).required()]
+}
+
+/// Keys of the query of a presigned URL.
+pub(super) fn presigned_parameters() -> Vec<Parameter> {
+    let part = |name| Parameter::text(name, "As the presigned URL has it.").required();
+    archives::QUERY.map(part).into()
+}
 
 pub(super) async fn upload_url(
     State(state): State<AppState>,
@@ -71,7 +88,7 @@ pub(super) async fn put(
     Path(key): Path<String>,
     query: Pairs,
     request: Request,
-) -> Result<Json<Value>, HttpError> {
+) -> Result<Json<Taken>, HttpError> {
     let what = checked(&state, Method::Put, &key, &query)?;
     let announced = request.headers().get(CONTENT_LENGTH);
     if let Some(length) = announced
@@ -95,7 +112,7 @@ pub(super) async fn put(
             return Err(error.into());
         }
     }
-    Ok(Json(json!({})))
+    Ok(Json(Taken {}))
 }
 
 pub(super) async fn get(

@@ -18,10 +18,12 @@ use api_server::{
 };
 use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
+
+use crate::described;
 
 /// Counts what the API tells whoever runs deploys.
 #[derive(Default)]
@@ -51,12 +53,14 @@ pub(crate) struct Server {
     pub(crate) state: AppState,
     pub(crate) calls: Arc<Calls>,
     router: Router,
+    document: Arc<Value>,
 }
 
 /// Who asks.
 #[derive(Clone)]
 pub(crate) struct Client {
     router: Router,
+    document: Arc<Value>,
     pub(crate) key: Option<String>,
     pub(crate) organization_id: String,
 }
@@ -67,6 +71,7 @@ pub(crate) struct Answer {
     pub(crate) content_type: String,
     pub(crate) body: Value,
     pub(crate) bytes: Vec<u8>,
+    pub(crate) headers: HeaderMap,
 }
 
 impl Server {
@@ -79,18 +84,25 @@ impl Server {
         let calls = Arc::new(Calls::default());
         let state = AppState::new(config, store, archives, Presigner::new(&master), calls.clone());
         let router = router(state.clone());
-        Self { directory, state, calls, router }
+        let document = Arc::new(document(router.clone()).await);
+        Self { directory, state, calls, router, document }
+    }
+
+    /// What the API says about itself.
+    pub(crate) fn document(&self) -> &Value {
+        &self.document
     }
 
     /// Another organization's caller at each call.
     pub(crate) async fn client(&self) -> Client {
         let first = Bootstrap { organization_id: new_id(), key: new_id() };
         self.state.store.create_organization(&first).await.unwrap();
-        Client { router: self.router.clone(), key: Some(first.key), organization_id: first.organization_id }
+        Client { key: Some(first.key), organization_id: first.organization_id, ..self.stranger() }
     }
 
     pub(crate) fn stranger(&self) -> Client {
-        Client { router: self.router.clone(), key: None, organization_id: String::new() }
+        let (router, document) = (self.router.clone(), Arc::clone(&self.document));
+        Client { router, document, key: None, organization_id: String::new() }
     }
 
     pub(crate) fn data(&self) -> &Path {
@@ -100,6 +112,7 @@ impl Server {
 
 impl Client {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         assert!(parts.headers.contains_key("x-request-id"));
@@ -109,7 +122,9 @@ impl Client {
         if !parts.status.is_success() {
             assert_ne!(body["message"].as_str().unwrap_or_default(), "", "{:?}: {bytes:?}", parts.status);
         }
-        Answer { status: parts.status, content_type: content_type.unwrap_or_default(), body, bytes }
+        described::check(&self.document, &method, &path, parts.status, &body);
+        let (status, headers) = (parts.status, parts.headers);
+        Answer { status, content_type: content_type.unwrap_or_default(), body, bytes, headers }
     }
 
     /// A call below the region, with the content type that curl's `-d` sends.
@@ -203,6 +218,14 @@ impl Answer {
         );
         self
     }
+}
+
+async fn document(router: Router) -> Value {
+    let request = Request::get("/openapi.json").body(Body::empty()).unwrap();
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "application/json");
+    serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
 }
 
 /// What follows scheme and host.

@@ -4,6 +4,7 @@
 mod access;
 mod cron_syntax;
 mod deploys;
+mod described;
 mod functions;
 mod harness;
 mod killpoints;

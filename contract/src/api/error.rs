@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An error body. The status that goes with each is [`ApiError::status`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ApiError {
     /// 400: arguments are missing, unknown or outside their constraint.
@@ -126,6 +127,7 @@ impl ApiError {
 
 /// Why an argument is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ArgumentReason {
     /// It is missing.
@@ -138,6 +140,7 @@ pub enum ArgumentReason {
 
 /// One refused argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ArgumentDetail {
     /// Its name as in the request.
     pub argument_name: String,
@@ -149,6 +152,7 @@ pub struct ArgumentDetail {
 
 /// One refused action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PermissionDetail {
     /// Kind of resource.
     pub resource: String,
@@ -158,6 +162,7 @@ pub struct PermissionDetail {
 
 /// One used-up quota.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct QuotaDetail {
     /// Kind of resource.
     pub resource: String,

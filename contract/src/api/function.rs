@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A function as answered. No key is ever absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Function {
     /// UUID v4.
     pub id: String,
@@ -45,6 +46,7 @@ pub struct Function {
 
 /// State of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum FunctionStatus {
     /// Never deployed.
@@ -65,6 +67,7 @@ pub enum FunctionStatus {
 
 /// Who may call an application.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Privacy {
     /// Not said: public on create, unchanged on update.
@@ -78,11 +81,14 @@ pub enum Privacy {
 
 /// Body of `POST functions`. `null` and absent are the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct CreateFunction {
-    /// Required.
+    /// Required; unique among the namespace's functions.
+    #[cfg_attr(feature = "schema", schemars(required))]
     pub name: Option<String>,
-    /// Required.
+    /// Required; the namespace it is to be in.
+    #[cfg_attr(feature = "schema", schemars(required))]
     pub namespace_id: Option<String>,
     /// Default: none.
     pub environment_variables: Option<BTreeMap<String, String>>,
@@ -108,6 +114,7 @@ pub struct CreateFunction {
 
 /// Body of `PATCH functions/{id}`. `null` and absent mean unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct UpdateFunction {
     /// Replaces the whole map.
@@ -136,6 +143,7 @@ pub struct UpdateFunction {
 
 /// A page of functions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Functions {
     /// This page.
     pub functions: Vec<Function>,
@@ -145,6 +153,7 @@ pub struct Functions {
 
 /// Answer of `GET runtimes`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Runtimes {
     /// Every name that is accepted.
     pub runtimes: Vec<String>,

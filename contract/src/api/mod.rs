@@ -9,7 +9,9 @@ pub mod upload;
 
 pub use error::{ApiError, ArgumentDetail, ArgumentReason, PermissionDetail, QuotaDetail};
 pub use function::{CreateFunction, Function, FunctionStatus, Functions, Privacy, Runtimes, UpdateFunction};
-pub use namespace::{CreateNamespace, Namespace, NamespaceStatus, Namespaces, RegistryNamespace};
+pub use namespace::{
+    CreateNamespace, Namespace, NamespaceStatus, Namespaces, RegistryNamespace, UpdateNamespace,
+};
 pub use page::{OrderBy, Page};
 pub use token::IssuedToken;
 pub use upload::PresignedUrl;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A namespace as answered. No key is ever absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Namespace {
     /// UUID v4.
     pub id: String,
@@ -31,6 +32,7 @@ pub struct Namespace {
 
 /// State of a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum NamespaceStatus {
     /// Being made.
@@ -49,8 +51,11 @@ pub enum NamespaceStatus {
 
 /// Body of `POST namespaces`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct CreateNamespace {
-    /// Required.
+    /// Required; unique in the organization and region.
+    #[cfg_attr(feature = "schema", schemars(required))]
     pub name: Option<String>,
     /// Default: none.
     pub environment_variables: Option<BTreeMap<String, String>>,
@@ -60,8 +65,20 @@ pub struct CreateNamespace {
     pub description: Option<String>,
 }
 
+/// Body of `PATCH namespaces/{id}`. `null` and absent mean unchanged.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct UpdateNamespace {
+    /// Replaces the whole map.
+    pub environment_variables: Option<BTreeMap<String, String>>,
+    /// Free text.
+    pub description: Option<String>,
+}
+
 /// A page of namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Namespaces {
     /// This page.
     pub namespaces: Vec<Namespace>,
@@ -71,6 +88,7 @@ pub struct Namespaces {
 
 /// Answer of `GET /registry/v1beta2/regions/{region}/namespaces/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegistryNamespace {
     /// UUID v4.
     pub id: String,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A URL that is good for one transfer, and the headers that go with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PresignedUrl {
     /// Absolute, signed, expiring.
     pub url: String,

@@ -1,7 +1,7 @@
 //! Creating, updating, deploying, deleting.
 
 use axum::{Json, extract::State};
-use contract::api::Function;
+use contract::api::{CreateFunction, Function, UpdateFunction};
 
 use super::{
     super::{
@@ -23,7 +23,7 @@ pub(in crate::http) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     origin: Origin,
-    Body(mut body): Body,
+    Body { arguments: mut body, .. }: Body<CreateFunction>,
 ) -> Result<Json<Function>, HttpError> {
     let name = body.required_text("name");
     let namespace_id = body.required_text("namespace_id");
@@ -41,7 +41,7 @@ pub(in crate::http) async fn update(
     caller: Caller,
     Id(id): Id,
     origin: Origin,
-    Body(mut body): Body,
+    Body { arguments: mut body, .. }: Body<UpdateFunction>,
 ) -> Result<Json<Function>, HttpError> {
     let redeploy = body.boolean("redeploy");
     let fields = Fields::take(&mut body, &state.config.limits);

@@ -40,7 +40,7 @@ impl Fields {
             timeout_ms: body.number("timeout", " of milliseconds", 1..=limits.timeout_ms),
             min_scale: small(body.number("min_scale", "", 0..=most)),
             max_scale: small(body.number("max_scale", "", 1..=most)),
-            max_concurrency: small(body.number("max_concurrency", "", 1..=1000)),
+            max_concurrency: small(body.number("max_concurrency", "", 1..=u64::from(limits.max_concurrency))),
             privacy: body
                 .named("privacy", "unknown, public, private")
                 .filter(|privacy| *privacy != Privacy::Unknown),

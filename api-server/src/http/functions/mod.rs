@@ -7,7 +7,7 @@ mod read;
 use contract::{api::Function, limits::cpu_of_memory};
 
 pub(super) use change::{create, delete, deploy, update};
-pub(super) use read::{get, list, list_of_namespace};
+pub(super) use read::{LIST, get, list, list_of_namespace};
 
 use super::origin::Origin;
 use crate::store::FunctionRow;

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::case::{self, Vector};
 
+#[path = "../../../../tests/named.rs"]
+mod named;
+
 /// When set, the counts in the document are written anew.
 const WRITE: &str = "ZIPSHIP_WRITE_RULES";
 const COUNTS: &str = "<!-- counted -->\n";
@@ -38,45 +41,6 @@ fn means(name: &str, vector: &str) -> bool {
     name.strip_suffix('*').map_or(name == vector, |start| vector.starts_with(start))
 }
 
-/// The names of all test functions of the workspace.
-fn tests() -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(workspace()).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.join("src").is_dir() || path.ends_with("tests") {
-            collect(&path, &mut names);
-        }
-    }
-    names
-}
-
-fn collect(folder: &Path, names: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            collect(&path, names);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            names.extend(functions(&std::fs::read_to_string(&path).expect("text")));
-        }
-    }
-}
-
-/// Functions below a `#[test]` or `#[tokio::test]`.
-fn functions(text: &str) -> Vec<String> {
-    let mut is_test = false;
-    let mut names = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
-            is_test = true;
-        } else if let Some(rest) = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ") {
-            let name = rest.split(['(', '<']).next().unwrap_or_default();
-            names.extend(is_test.then(|| name.to_owned()));
-            is_test = false;
-        }
-    }
-    names
-}
-
 /// What does not hold between a document and the names of the vectors and tests that there are.
 fn problems(text: &str, vectors: &[&str], tests: &[String]) -> Vec<String> {
     let rows = rows(text);
@@ -104,13 +68,13 @@ fn every_rule_is_proved_and_every_vector_proves_one() {
     let vectors = case::all();
     let names: Vec<&str> = vectors.iter().map(|vector| &*vector.name).collect();
     assert!(rows(&text).len() > 80, "{} rows were found", rows(&text).len());
-    let problems = problems(&text, &names, &tests());
+    let problems = problems(&text, &names, &named::tests(workspace()));
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]
 fn a_document_that_does_not_hold_is_told() {
-    let tests = functions("#[test]\nfn a_promise() {}\nfn no_test() {}\n");
+    let tests = named::functions("#[test]\nfn a_promise() {}\nfn no_test() {}\n");
     assert_eq!(tests, ["a_promise"]);
     let vectors = ["topic/one", "topic/two"];
     let whole = "| rule | proved by |\n|---|---|\n| A. | `topic/*` `a_promise` |\n";
