@@ -3,7 +3,9 @@
 use axum::{Json, extract::State};
 use contract::api::{ApiError, ArgumentReason, IssuedToken, NamespaceStatus};
 
-use super::{HttpError, auth::Caller, namespaces::settled, operation::Parameter, page::Pairs};
+use super::{
+    HttpError, arguments::Problems, auth::Caller, namespaces::settled, operation::Parameter, page::Pairs,
+};
 use crate::{
     AppState,
     store::{FunctionRow, StoreError, now_ms},
@@ -26,8 +28,11 @@ pub(super) async fn issue(
     query: Pairs,
 ) -> Result<Json<IssuedToken>, HttpError> {
     let now = now_ms() / 1000;
-    let subject = subject(&state, &caller, &query).await?;
-    let expires = query.get("expiration_date").map(|text| expiration(text, now)).transpose()?;
+    let mut problems = Problems::default();
+    let named = named(&query, &mut problems);
+    let expires = query.get("expiration_date").and_then(|text| expiration(text, now, &mut problems));
+    problems.finish()?;
+    let subject = subject(&state, &caller, named).await?;
     let (Subject::Namespace(namespace_id) | Subject::Application { namespace_id, .. }) = &subject;
     let namespace = settled(&state, &caller, namespace_id).await?;
     let key = state.store.signing_key(namespace_id).await?;
@@ -45,32 +50,52 @@ pub(super) async fn issue(
     Ok(Json(IssuedToken { token, public_key }))
 }
 
-async fn subject(state: &AppState, caller: &Caller, query: &Pairs) -> Result<Subject, HttpError> {
+/// Whom a query asks a token for.
+enum Named<'a> {
+    Namespace(&'a str),
+    Function(&'a str),
+    Container(&'a str),
+    /// None or several: noted as a problem.
+    Unclear,
+}
+
+fn named<'a>(query: &'a Pairs, problems: &mut Problems) -> Named<'a> {
     match (query.get("namespace_id"), query.get("function_id"), query.get("container_id")) {
-        (Some(id), None, None) => Ok(Subject::Namespace(id.to_owned())),
-        (None, Some(id), None) => {
+        (Some(id), None, None) => return Named::Namespace(id),
+        (None, Some(id), None) => return Named::Function(id),
+        (None, None, Some(id)) => return Named::Container(id),
+        (None, None, None) => {
+            let help = "one of namespace_id, function_id, container_id is required";
+            problems.refuse("namespace_id", ArgumentReason::Required, help);
+        }
+        _ => {
+            let help = "only one of namespace_id, function_id, container_id may be given";
+            problems.refuse("namespace_id", ArgumentReason::Constraint, help);
+        }
+    }
+    Named::Unclear
+}
+
+async fn subject(state: &AppState, caller: &Caller, named: Named<'_>) -> Result<Subject, HttpError> {
+    match named {
+        Named::Namespace(id) => Ok(Subject::Namespace(id.to_owned())),
+        Named::Function(id) => {
             let function = state.store.get::<FunctionRow>(&caller.tenant, id).await?;
             Ok(Subject::Application { namespace_id: function.namespace_id, application_id: function.id })
         }
         // This server has no containers, so none has this id.
-        (None, None, Some(id)) => Err(HttpError(ApiError::not_found("container", id))),
-        (None, None, None) => Err(HttpError(ApiError::argument(
-            "namespace_id",
-            ArgumentReason::Required,
-            "one of namespace_id, function_id, container_id is required",
-        ))),
-        _ => Err(HttpError::constraint(
-            "namespace_id",
-            "only one of namespace_id, function_id, container_id may be given",
-        )),
+        Named::Container(id) => Err(HttpError(ApiError::not_found("container", id))),
+        Named::Unclear => Err(HttpError::internal(&"a problem was noted and not answered")),
     }
 }
 
 /// Seconds since the Unix epoch of `2020-01-02T00:00:00Z`, with or without milliseconds.
-fn expiration(text: &str, now: i64) -> Result<i64, HttpError> {
-    let at: jiff::Timestamp = text.parse().map_err(|_| {
-        HttpError::constraint("expiration_date", "must be a date such as 2030-01-02T00:00:00Z")
-    })?;
-    let at = at.as_second();
-    if at <= now { Err(HttpError::constraint("expiration_date", "is in the past")) } else { Ok(at) }
+fn expiration(text: &str, now: i64, problems: &mut Problems) -> Option<i64> {
+    let help = match text.parse::<jiff::Timestamp>() {
+        Ok(at) if at.as_second() > now => return Some(at.as_second()),
+        Ok(_) => "is in the past",
+        Err(_) => "must be a date such as 2030-01-02T00:00:00Z",
+    };
+    problems.refuse("expiration_date", ArgumentReason::Constraint, help);
+    None
 }

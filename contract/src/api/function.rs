@@ -82,7 +82,6 @@ pub enum Privacy {
 /// Body of `POST functions`. `null` and absent are the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
 pub struct CreateFunction {
     /// Required; unique among the namespace's functions.
     #[cfg_attr(feature = "schema", schemars(required))]
@@ -115,7 +114,6 @@ pub struct CreateFunction {
 /// Body of `PATCH functions/{id}`. `null` and absent mean unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
 pub struct UpdateFunction {
     /// Replaces the whole map.
     pub environment_variables: Option<BTreeMap<String, String>>,

@@ -52,7 +52,6 @@ pub enum NamespaceStatus {
 /// Body of `POST namespaces`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
 pub struct CreateNamespace {
     /// Required; unique in the organization and region.
     #[cfg_attr(feature = "schema", schemars(required))]
@@ -68,7 +67,6 @@ pub struct CreateNamespace {
 /// Body of `PATCH namespaces/{id}`. `null` and absent mean unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
 pub struct UpdateNamespace {
     /// Replaces the whole map.
     pub environment_variables: Option<BTreeMap<String, String>>,

@@ -60,7 +60,7 @@ impl Schemas {
         let mut sent = self.sent.take_definitions(true);
         for schema in all.values_mut().chain(sent.values_mut()) {
             if let Ok(schema) = <&mut Schema>::try_from(schema) {
-                RecursiveTransform(plain).transform(schema);
+                RecursiveTransform(names_as_enum).transform(schema);
             }
         }
         for (name, schema) in &mut sent {
@@ -78,12 +78,8 @@ fn content(generator: &mut SchemaGenerator, content: Content) -> Value {
     }
 }
 
-/// A default of nothing says nothing. `oneOf` of single names, each with its comment, becomes an `enum`, which every
-/// reader of schemas knows.
-fn plain(schema: &mut Schema) {
-    if schema.get("default").is_some_and(Value::is_null) {
-        schema.remove("default");
-    }
+/// `oneOf` of single names, each with its comment, becomes an `enum`, which every reader of schemas knows.
+fn names_as_enum(schema: &mut Schema) {
     let Some(options) = schema.get("oneOf").and_then(Value::as_array) else { return };
     let name = |option: &Value| option.get("const").filter(|name| name.is_string()).cloned();
     let Some(names) = options.iter().map(name).collect::<Option<Vec<_>>>() else { return };

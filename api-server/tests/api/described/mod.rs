@@ -1,8 +1,11 @@
 //! What the API says about itself, and that it is so.
 
 mod answers;
+mod arguments;
 mod page;
 mod table;
+mod tenants;
+mod world;
 
 pub(crate) use answers::check;
 
@@ -44,4 +47,10 @@ pub(crate) fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
         }
         None => schema,
     }
+}
+
+/// The schema of an operation's JSON body.
+fn body_of<'a>(document: &'a Value, operation: Operation<'a>) -> Option<&'a Value> {
+    let schema = operation.says.pointer("/requestBody/content/application~1json/schema")?;
+    Some(resolve(document, schema))
 }
