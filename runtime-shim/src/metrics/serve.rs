@@ -1,6 +1,5 @@
 //! The metrics port: `GET /metrics` and `GET /healthz`, and nothing else. No request here reaches user code.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +8,14 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
-use hyper::service::service_fn;
+use hyper::server::conn::http1::Builder;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use hyper_util::rt::TokioTimer;
+use tokio::net::TcpListener;
 
 use super::page;
 use crate::request::Shim;
-use crate::serve::bind_all;
+use crate::serve::{bind_all, own};
 
 /// How long a reader may take to ask.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,23 +36,18 @@ impl Port {
 
 /// Serves for as long as the process lives.
 pub(crate) async fn serve(port: Port, shim: Arc<Shim>) {
+    let mut http = Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     loop {
         match port.0.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(connection(stream, shim.clone()))),
+            Ok((stream, _)) => own::connect(&http, stream, answers(shim.clone())),
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-async fn connection(stream: TcpStream, shim: Arc<Shim>) {
-    let service = service_fn(move |request| {
-        let response = respond(&shim, &request);
-        async move { Ok::<_, Infallible>(response) }
-    });
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    // The reader went away or spoke nonsense: nothing to tell.
-    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+fn answers(shim: Arc<Shim>) -> own::Answers {
+    Box::new(move |request| Box::pin(std::future::ready(respond(&shim, &request))))
 }
 
 fn respond(shim: &Shim, request: &Request<Incoming>) -> Response<Full<Bytes>> {

@@ -4,6 +4,7 @@ mod framing;
 mod guarded;
 mod held;
 mod listener;
+pub(crate) mod own;
 pub(crate) mod probe;
 
 use std::convert::Infallible;

@@ -1,7 +1,6 @@
 //! The Runtime API as one process sees it: an address of its own, and the invocations in its hands.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +10,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
-use hyper::service::service_fn;
+use hyper::server::conn::http1::Builder;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -21,6 +19,7 @@ use tokio::task::AbortHandle;
 use super::report::Report;
 use super::{LambdaApi, Said, invocation, response, said};
 use crate::init::logs::Level;
+use crate::serve::own::{self, Answering};
 use crate::worker::StartFailure;
 
 const RUNTIME: &str = "/2018-06-01/runtime/";
@@ -169,19 +168,14 @@ impl Drop for Desk {
 }
 
 async fn accept(desk: Weak<Desk>, listener: TcpListener) {
+    let mut http = Builder::new();
+    http.max_buf_size(HEAD_SIZE);
     while let Ok((stream, _)) = listener.accept().await {
         let Some(desk) = desk.upgrade() else { return };
-        let service = service_fn(move |request| {
-            let desk = desk.clone();
-            async move { Ok::<_, Infallible>(desk.route(request).await) }
-        });
         // Answers are small and awaited: they are not to wait for more.
         drop(stream.set_nodelay(true));
-        let connection = hyper::server::conn::http1::Builder::new()
-            .max_buf_size(HEAD_SIZE)
-            .serve_connection(TokioIo::new(stream), service);
-        // An error is the process's end.
-        tokio::spawn(async move { drop(connection.await) });
+        let answers = move |request| -> Answering { Box::pin(desk.clone().route(request)) };
+        own::connect(&http, stream, Box::new(answers));
     }
 }
 
