@@ -16,6 +16,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -87,10 +88,16 @@ fn command_line(mut arguments: impl Iterator<Item = String>) -> Result<Defaults,
         Defaults { code_directory: name::CODE_DIRECTORY.into(), go_handler: name::GO_HANDLER_PATH.into() };
     while let Some(option) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("{option} needs a value"))?;
-        match option.as_str() {
-            "--code" => defaults.code_directory = value.into(),
-            "--handler" => defaults.go_handler = value.into(),
+        let path = match option.as_str() {
+            "--code" => &mut defaults.code_directory,
+            "--handler" => &mut defaults.go_handler,
             _ => return Err(format!("unknown option {option}; known are --code and --handler")),
+        };
+        // Workers run in the code's directory: what is relative is so to where the shim was started.
+        *path = PathBuf::from(&value);
+        if path.is_relative() {
+            let here = std::env::current_dir();
+            *path = here.map_err(|error| format!("{option} {value:?}: {error}"))?.join(&*path);
         }
     }
     Ok(defaults)
@@ -176,4 +183,31 @@ fn announce(config: &Config, verdict: &Verdict, ready: Option<std::os::fd::Owned
         }
     }
     line.max_concurrency
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Defaults, String> {
+        command_line(arguments.iter().map(|argument| (*argument).to_owned()))
+    }
+
+    #[test]
+    fn paths_are_relative_to_where_the_shim_was_started() {
+        let here = std::env::current_dir().expect("a directory");
+        let read = read(&["--code", "functions/a", "--handler", "bin/handler"]).expect("read");
+        assert_eq!(read.code_directory, here.join("functions/a"));
+        assert_eq!(read.go_handler, here.join("bin/handler"));
+    }
+
+    #[test]
+    fn options_that_say_nothing_are_refused_by_name() {
+        for (arguments, named) in
+            [(&["--code"][..], "--code needs a value"), (&["--cod", "x"], "unknown option --cod")]
+        {
+            let refusal = read(arguments).err().unwrap_or_default();
+            assert!(refusal.contains(named), "{refusal}");
+        }
+    }
 }

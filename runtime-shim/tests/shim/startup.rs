@@ -101,6 +101,22 @@ fn a_handler_that_is_not_there_is_told_at_the_start_and_to_every_caller() {
 }
 
 #[test]
+fn code_is_named_by_a_relative_path_too() {
+    each(vec![Language::Node, Language::Python], |language| {
+        let source = match language {
+            Language::Node => HELLO,
+            _ => "def handle(event, context):\n    return 'hello'\n",
+        };
+        // `$3` is the harness's own absolute path.
+        let relative =
+            "cd \"$3/..\" && shim=$1 code=${3##*/} && shift 3 && exec \"$shim\" --code \"$code\" \"$@\"";
+        let shim = Setup::new(language, source).wrapped(&["/bin/sh", "-c", relative, "sh"]).start();
+        assert!(shim.ready.ready, "{language:?}: {:?}", shim.ready.error);
+        assert_eq!(shim.get("/").text(), "hello");
+    });
+}
+
+#[test]
 fn handlers_lie_in_directories_and_python_finds_its_packages() {
     let shim = Setup::new(Language::Python, "")
         .file("src/deep/handler.py", "import dep\ndef run(event, context):\n    return dep.NAME\n")
