@@ -60,7 +60,8 @@ async fn listens(upstream: SocketAddr) {
 
 fn is_taken(upstream: SocketAddr) -> bool {
     match TcpStream::connect_timeout(&upstream, AT_ONCE) {
-        Ok(_) => true,
+        // Where nobody listens, a port of the range that connections are given may be connected to itself.
+        Ok(stream) => stream.local_addr().ok() != Some(upstream),
         // More wait to be accepted than the listener holds.
         Err(error) => error.kind() == io::ErrorKind::TimedOut,
     }
