@@ -1,12 +1,17 @@
 //! Who is measured: a name and a command line that listens on the port it is told.
 
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::places::Places;
 
 /// Names as the rows have them.
 pub(super) const PLAIN_NODE: &str = "plain node http";
 const PLAIN_GO: &str = "plain Go net/http";
+/// The same with what the shim gives a Go program whose instance has less than a core.
+const PLAIN_GO_OF_ONE: &str = "plain Go net/http, GOMAXPROCS=1";
 const FRAMEWORK_NODE: &str = "@google-cloud/functions-framework";
 const FRAMEWORK_PYTHON: &str = "functions-framework (Python)";
 const SCALEWAY_NODE: &str = "@scaleway/serverless-functions";
@@ -114,12 +119,21 @@ pub(super) fn go(places: &Places) -> Vec<Subject<'_>> {
             shim.arg("--handler").arg(form).env("SCW_UPSTREAM_PORT", super::process::free_port().to_string());
             shim
         }),
-        Subject::of_peer(PLAIN_GO, plain, |plain, port| {
-            let mut go = Command::new(plain);
-            go.env("PORT", port.to_string());
-            go
-        }),
+        plain_go(PLAIN_GO, plain.clone(), &[]),
+        plain_go(PLAIN_GO_OF_ONE, plain, &[("GOMAXPROCS", "1")]),
     ]
+}
+
+fn plain_go<'a>(
+    name: &'static str,
+    plain: Result<PathBuf, String>,
+    variables: &'a [(&'a str, &'a str)],
+) -> Subject<'a> {
+    Subject::of_peer(name, plain, move |plain, port| {
+        let mut go = Command::new(plain);
+        go.env("PORT", port.to_string()).envs(variables.iter().copied());
+        go
+    })
 }
 
 pub(super) fn our_node(places: &Places, port: u16) -> Command {
@@ -128,12 +142,14 @@ pub(super) fn our_node(places: &Places, port: u16) -> Command {
     shim(places, "node", &command, &Places::program("node"), port)
 }
 
-/// As a base image starts it, with everything on that is off by default; the log descriptor is the starter's.
+/// As the server starts an instance of the default memory, with everything on that is off by default; the log
+/// descriptor is the starter's. No CPU limit is kept, as none is of the peers.
 fn shim(places: &Places, language: &str, worker: &[String], code: &Path, port: u16) -> Command {
     let mut shim = Command::new(&places.shim);
     shim.env("ZIPSHIP_LANGUAGE", language).env("SCW_PUBLIC", "true").env("PORT", port.to_string());
     shim.env("SCW_METRICS_PORT", super::process::free_port().to_string());
     shim.env("SCW_TIMEOUT_MS", "10000").env("SCW_APPLICATION_NAME", "bench");
+    shim.env("SCW_APPLICATION_MEMORY", "256");
     // Python's default is 8 at once: all of the load's connections may wait.
     shim.env("SCW_QUEUE_SIZE", "64").env("PYTHONDONTWRITEBYTECODE", "1");
     if !worker.is_empty() {

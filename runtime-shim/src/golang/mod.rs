@@ -6,6 +6,7 @@ pub(crate) mod envelope;
 mod exposed;
 mod http;
 mod lambda;
+mod processors;
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -9,6 +9,7 @@ use http_body_util::Full;
 use hyper::Response;
 use hyper::header::CONTENT_TYPE;
 
+use crate::golang::processors;
 use crate::request::clock::epoch_ms;
 use crate::request::trace;
 use crate::worker::{Call, Launcher};
@@ -80,5 +81,6 @@ pub(super) fn environment(launcher: &Launcher, api: SocketAddr, most: usize) -> 
     if most > 1 {
         all.push(("AWS_LAMBDA_MAX_CONCURRENCY", most.to_string()));
     }
+    all.extend(processors::variable(&launcher.environment));
     all
 }

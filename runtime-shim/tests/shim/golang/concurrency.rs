@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::setup;
-use crate::harness::Language::{GoLambda, GoLambdaOfOne, LambdaHttp};
+use crate::harness::Language::{GoHttp, GoLambda, GoLambdaOfOne, LambdaHttp};
 use crate::harness::http::Request;
 use crate::harness::{Shim, each, release, until};
 
@@ -70,5 +70,15 @@ fn under_load_every_request_has_its_own_answer() {
                 });
             }
         });
+    });
+}
+
+#[test]
+fn a_program_with_less_than_a_core_runs_one_thread_at_once_unless_its_user_says_more() {
+    each(vec![GoHttp, GoLambda], |language| {
+        let shim = setup(language).set("SCW_APPLICATION_MEMORY", "1024").start();
+        assert_eq!(shim.get("/processors").text(), "1", "{language:?}");
+        let own = setup(language).set("SCW_APPLICATION_MEMORY", "1024").set("GOMAXPROCS", "3").start();
+        assert_eq!(own.get("/processors").text(), "3", "{language:?}");
     });
 }

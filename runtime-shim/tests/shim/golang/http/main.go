@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -59,6 +60,8 @@ func handle(w http.ResponseWriter, r *http.Request) {
 		panic("no way out of the middle")
 	case "/pid":
 		body = strconv.Itoa(os.Getpid())
+	case "/processors":
+		body = strconv.Itoa(runtime.GOMAXPROCS(0))
 	case "/call":
 		_ = json.NewEncoder(w).Encode(map[string]interface{}{
 			"context": got.Context, "handlerName": got.HandlerName, "handlerPath": got.HandlerPath,

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -102,6 +103,8 @@ func handle(ctx context.Context, event events.APIGatewayProxyRequest) (interface
 		return aboutCall(ctx)
 	case "/pid":
 		return text(strconv.Itoa(os.Getpid()))
+	case "/processors":
+		return text(strconv.Itoa(runtime.GOMAXPROCS(0)))
 	case "/event":
 		return map[string]interface{}{"event": event}, nil
 	case "/big":
