@@ -2,6 +2,7 @@
 //! Debian's docker-registry, checked, unpacked and run.
 
 mod compressions;
+mod confined;
 mod containerd;
 mod crane;
 mod function;

@@ -19,7 +19,7 @@ impl Podman {
         Self { folder }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut podman = Command::new("podman");
         podman.env("CONTAINERS_CONF", self.folder.join("containers.conf"));
         for (option, folder) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {

@@ -74,9 +74,44 @@ impl World {
         self.place.existing("ZIPSHIP_CLIENTS").unwrap().join(path)
     }
 
+    /// What a function is called in our registry.
+    pub(super) fn reference(&self, function: &Function) -> String {
+        format!("{}/{}:1", self.namespace, function.name)
+    }
+
+    /// `zipship build` of a function under `reference` in a container of the image `job`, as nobody special; `run` is
+    /// the engine's command so far.
+    pub(super) fn build_in(
+        &self,
+        mut run: Command,
+        job: &str,
+        function: &Function,
+        reference: &str,
+    ) -> Command {
+        run.args(["--user", "1000:1000", "--cap-drop", "all", "--security-opt", "no-new-privileges"]);
+        // Podman asks for more than some machines grant.
+        run.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
+        let zipship = self.place.existing("ZIPSHIP_BIN").unwrap();
+        let images = self.place.existing("ZIPSHIP_IMAGES").unwrap();
+        let (archive, login) = (function.archive.clone(), self.login_file());
+        let mounts = [
+            (zipship, "/zipship"),
+            (images, "/images"),
+            (archive, "/function.zip"),
+            (login, "/login/config.json"),
+        ];
+        for (from, to) in mounts {
+            run.arg("--volume").arg(format!("{}:{to}:ro", from.display()));
+        }
+        run.args(["--env", "REGISTRY_AUTH_FILE=/login/config.json", "--entrypoint", "/zipship", job]);
+        run.args(["build", "/function.zip", "--runtime", function.runtime, "--handler", function.handler]);
+        run.args(["--images-dir", "/images", "--insecure", "--json", "-t", reference]);
+        run
+    }
+
     /// `zipship build`, pushed to both.
     pub(super) fn push(&self, function: &Function, options: &[&str]) -> Pushed {
-        let ours = format!("{}/{}:1", self.namespace, function.name);
+        let ours = self.reference(function);
         let theirs = format!("{}/clients/{}:1", self.docker_registry.address, function.name);
         let built = self.build(function, &[&["-t", &ours, "-t", &theirs], options].concat());
         let digest = built["digest"].as_str().unwrap().to_owned();
