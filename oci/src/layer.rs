@@ -24,6 +24,10 @@ pub trait Layer: Send + Sync {
     fn media_type(&self) -> &str;
     /// The bytes as stored and sent, from the start.
     fn open(&self) -> io::Result<Box<dyn Read + Send>>;
+    /// The same when they are in memory already, so that no thread is needed to read them.
+    fn in_memory(&self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// A layer in memory.
@@ -66,6 +70,10 @@ impl Layer for MemoryLayer {
 
     fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(Box::new(Cursor::new(self.bytes.clone())))
+    }
+
+    fn in_memory(&self) -> Option<Bytes> {
+        Some(self.bytes.clone())
     }
 }
 

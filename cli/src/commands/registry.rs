@@ -69,9 +69,10 @@ impl Access {
     }
 }
 
-/// Waits for what a client does.
+/// Waits for what a client does, on this thread: more of them would spend a small push on waking each other. Layers are
+/// read on threads of their own.
 pub(crate) fn wait<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(work))
 }
 

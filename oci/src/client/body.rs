@@ -89,11 +89,15 @@ impl Body {
             Self::Part(part) => (&part.of, part.from, part.told.clone()),
             whole => (whole, 0, None),
         };
-        let body = match whole {
-            Self::Bytes(bytes) if bytes.len() > CHUNK || told.is_some() => {
-                watched(pieces(bytes, from, self.length()), from, &moved, told)
+        let in_memory = whole.layer().and_then(Layer::in_memory).map(Self::Bytes);
+        let body = match in_memory.as_ref().unwrap_or(whole) {
+            Self::Bytes(bytes) => {
+                let bytes = part(bytes, from, self.length());
+                match told {
+                    None if bytes.len() <= CHUNK => reqwest::Body::from(bytes),
+                    told => watched(pieces(bytes), from, &moved, told),
+                }
             }
-            Self::Bytes(bytes) => reqwest::Body::from(bytes.clone()),
             Self::Layer(layer) => {
                 let stream = stream_layer(layer.clone(), from, self.length(), failure.clone());
                 watched(stream, from, &moved, told)
@@ -121,10 +125,14 @@ fn watched(
     }))
 }
 
-fn pieces(bytes: &Bytes, from: u64, length: u64) -> impl Stream<Item = io::Result<Bytes>> + use<> {
+fn part(bytes: &Bytes, from: u64, length: u64) -> Bytes {
     let from = usize::try_from(from).map_or(bytes.len(), |from| from.min(bytes.len()));
-    let mut left = bytes.slice(from..);
-    left.truncate(usize::try_from(length).unwrap_or(left.len()));
+    let mut part = bytes.slice(from..);
+    part.truncate(usize::try_from(length).unwrap_or(part.len()));
+    part
+}
+
+fn pieces(mut left: Bytes) -> impl Stream<Item = io::Result<Bytes>> {
     stream::iter(std::iter::from_fn(move || {
         (!left.is_empty()).then(|| Ok(left.split_to(CHUNK.min(left.len()))))
     }))

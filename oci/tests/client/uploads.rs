@@ -66,6 +66,17 @@ async fn a_connection_that_breaks_in_the_body_goes_on_where_it_broke() {
 }
 
 #[tokio::test]
+async fn of_a_small_blob_too_only_the_rest_is_sent_after_a_break() {
+    let server = Raw::start(|head, before| {
+        let layer = head.header("content-length") == Some("1000");
+        (head.line == PUT && layer && before == 0).then_some(Fault::Reset(400))
+    });
+    pushes(&server, &anonymous(), 1000).await;
+    let [rest] = server.seen(PATCH).try_into().unwrap();
+    assert_eq!((rest.header("content-range"), rest.header("content-length")), (Some("400-999"), Some("600")));
+}
+
+#[tokio::test]
 async fn many_breaks_are_survived_as_long_as_it_goes_on() {
     // More breaks than attempts: each comes after another mebibyte.
     let breaks = |head: &Head, _: usize| {
