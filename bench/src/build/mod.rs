@@ -13,6 +13,7 @@ mod peers;
 mod pipeline;
 mod push;
 mod relay;
+mod sbom;
 mod sets;
 mod traffic;
 mod world;
@@ -31,6 +32,7 @@ pub(crate) const ROWS: &[&str] = &[
     "build.M.redeploy.ms",
     "build.M.redeploy.bytes",
     "build.M.redeploy.requests",
+    "build.M.sbom",
     "build.rss",
     "build.go.first",
     "layer.M",
@@ -53,6 +55,7 @@ pub(crate) fn measure(names: &[&'static str]) -> anyhow::Result<Vec<Row>> {
         let measured = match *name {
             "build.S" | "build.M" | "build.L" => push::measure(&world, name),
             "build.M.requests" => traffic::first(&world, name),
+            "build.M.sbom" => sbom::measure(&world, name),
             name if name.starts_with(REDEPLOY) => traffic::redeploy(&world),
             "build.rss" => memory::measure(&world, name),
             "build.go.first" => golang::measure(&world, name),

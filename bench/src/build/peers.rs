@@ -10,7 +10,7 @@ use super::{
 
 const USER: &str = "1000:1000";
 const ENTRYPOINT: &str = "/usr/local/bin/zipship-shim";
-const HANDLER: &str = "handler.handle";
+pub(super) const HANDLER: &str = "handler.handle";
 const VARIABLE: &str = "SCW_HANDLER=handler.handle";
 /// Where the files go in the image.
 const FOLDER: &str = "/home/app/function";
@@ -23,7 +23,8 @@ pub(super) static ALL: [Pipeline; 4] = [
     Pipeline { name: "buildah", prepare: buildah_base, steps: buildah },
 ];
 
-fn zipship(job: &Job<'_>) -> anyhow::Result<Vec<Step>> {
+/// Ours as it is.
+pub(super) fn zipship(job: &Job<'_>) -> anyhow::Result<Vec<Step>> {
     Ok(vec![Step::Run(zipship_command(job, HANDLER)?)])
 }
 
