@@ -27,7 +27,16 @@ const LICENSES_LABEL: &str = "org.opencontainers.image.licenses";
 
 /// The recipe's name that a base carries; none for other images.
 pub(crate) fn runtime_label(image: &Image) -> Option<String> {
-    image.parsed_config().ok()?.config.labels.remove(RUNTIME_LABEL)
+    label(image, RUNTIME_LABEL)
+}
+
+/// The licences that a base names.
+pub(crate) fn licenses_label(image: &Image) -> Option<String> {
+    label(image, LICENSES_LABEL)
+}
+
+fn label(image: &Image, name: &str) -> Option<String> {
+    image.parsed_config().ok()?.config.labels.remove(name)
 }
 
 /// Puts the image together. The same input always gives the same bytes.

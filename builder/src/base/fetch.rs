@@ -15,7 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use oci::Digest;
 
 use super::mirrors::masked;
-use super::{Archive, BaseError, BaseRequest, Lock, Locked, Mirrors, Progress};
+use super::{Archive, BaseError, Lock, Locked, Mirrors, Progress};
 use transfer::{Answer, Part};
 
 /// Downloads at once.
@@ -29,15 +29,26 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the next bytes to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Where archives are kept, and where missing ones come from.
+#[derive(Clone, Copy)]
+pub struct Downloads<'a> {
+    /// The folder that has them by their SHA-256.
+    pub folder: &'a Path,
+    /// Asked for what it does not have.
+    pub mirrors: &'a Mirrors,
+    /// Told about every step.
+    pub progress: &'a (dyn Fn(Progress<'_>) + Sync),
+}
+
 /// All archives of a lock, in its order, verified.
-pub(crate) fn all(lock: &Lock, request: &BaseRequest<'_>) -> Result<Vec<Bytes>, BaseError> {
+pub(crate) fn all(lock: &Lock, from: Downloads<'_>) -> Result<Vec<Bytes>, BaseError> {
     let mut archives: Vec<Option<Bytes>> =
-        lock.packages.iter().map(|locked| downloaded(request.downloads, locked)).collect();
+        lock.packages.iter().map(|locked| downloaded(from.folder, locked)).collect();
     let missing: Vec<usize> = (0..archives.len()).filter(|&i| archives[i].is_none()).collect();
     if !missing.is_empty() {
         let bytes = missing.iter().map(|&i| lock.packages[i].size).sum();
-        (request.progress)(Progress::Fetching { files: missing.len(), bytes });
-        for (i, bytes) in download(&lock.packages, &missing, request)? {
+        (from.progress)(Progress::Fetching { files: missing.len(), bytes });
+        for (i, bytes) in download(&lock.packages, &missing, from)? {
             archives[i] = Some(bytes);
         }
     }
@@ -73,7 +84,7 @@ fn downloaded(downloads: &Path, locked: &Locked) -> Option<Bytes> {
 fn download(
     packages: &[Locked],
     missing: &[usize],
-    request: &BaseRequest<'_>,
+    from: Downloads<'_>,
 ) -> Result<Vec<(usize, Bytes)>, BaseError> {
     let failed =
         |reason: String| BaseError::NotOnAnyMirror { file: packages[missing[0]].path.clone(), tried: reason };
@@ -92,9 +103,9 @@ fn download(
             .map(|&i| {
                 let (client, locked) = (&client, &packages[i]);
                 async move {
-                    let bytes = one(client, locked, request).await?;
-                    keep(request.downloads, locked, &bytes)?;
-                    (request.progress)(Progress::Fetched { name: &locked.name });
+                    let bytes = one(client, locked, from).await?;
+                    keep(from.folder, locked, &bytes)?;
+                    (from.progress)(Progress::Fetched { name: &locked.name });
                     Ok((i, bytes))
                 }
             })
@@ -103,16 +114,12 @@ fn download(
     )
 }
 
-async fn one(
-    client: &reqwest::Client,
-    locked: &Locked,
-    request: &BaseRequest<'_>,
-) -> Result<Bytes, BaseError> {
-    let (mirrors, kind, flag) = mirrors_of(locked.archive, request.mirrors);
+async fn one(client: &reqwest::Client, locked: &Locked, from: Downloads<'_>) -> Result<Bytes, BaseError> {
+    let (mirrors, kind, flag) = mirrors_of(locked.archive, from.mirrors);
     if mirrors.is_empty() {
         return Err(BaseError::NoMirror { kind, file: locked.path.clone(), flag });
     }
-    let mut part = Part::open(request.downloads.join(format!("{}.part", locked.sha256)), locked);
+    let mut part = Part::open(from.folder.join(format!("{}.part", locked.sha256)), locked);
     let (mut tried, mut other) = (Vec::new(), None);
     for round in 0..ROUNDS {
         if round > 0 {
@@ -120,7 +127,7 @@ async fn one(
             tried.clear();
         }
         for mirror in mirrors {
-            match ask(client, mirror, locked, &mut part, request.progress).await {
+            match ask(client, mirror, locked, &mut part, from.progress).await {
                 Answer::Right(bytes) => return Ok(bytes),
                 Answer::Other(found) => other = Some(found),
                 Answer::None(reason) => tried.push(format!("{}: {reason}", masked(mirror))),

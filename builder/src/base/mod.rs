@@ -31,7 +31,7 @@ mod wheel;
 use std::path::{Path, PathBuf};
 
 use contract::runtime::Language;
-use oci::layer::MemoryLayer;
+use oci::layer::{Layer, MemoryLayer};
 use oci::{Digest, Image, ImageLayer};
 
 use crate::Architecture;
@@ -39,6 +39,7 @@ use tree::Tree;
 
 pub use cache::{list, list_all, locate, pointer};
 pub use error::BaseError;
+pub use fetch::Downloads;
 pub use lock::{Archive, Lock, Locked};
 pub use mirrors::Mirrors;
 pub use recipe::{BUILD_IMAGES, NpmPackage, PythonPackage, Recipe};
@@ -80,24 +81,20 @@ impl Base {
         lock::of_layout(&self.layout)
     }
 
-    /// Bytes of the files in it, once unpacked.
+    /// The licences of what is in it, as an SPDX expression; none where an older builder made it.
+    #[must_use]
+    pub fn licenses(&self) -> Option<String> {
+        assemble::licenses_label(&self.image)
+    }
+
+    /// Bytes of the files in each layer, once unpacked.
     ///
     /// # Errors
     /// A layer is damaged.
-    pub fn unpacked_bytes(&self) -> Result<u64, BaseError> {
-        let damaged = |e: &dyn std::fmt::Display| BaseError::Layout {
-            path: self.layout.clone(),
-            reason: e.to_string(),
-        };
-        let mut bytes = 0;
-        for layer in &self.image.layers {
-            let packed = layer.layer.open().map_err(|e| damaged(&e))?;
-            let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
-            for entry in archive.entries().map_err(|e| damaged(&e))? {
-                bytes += entry.map_err(|e| damaged(&e))?.size();
-            }
-        }
-        Ok(bytes)
+    pub fn unpacked_sizes(&self) -> Result<Vec<u64>, BaseError> {
+        let layers = self.image.layers.iter();
+        let sizes = layers.map(|one| unpacked_size(&*one.layer)).collect::<std::io::Result<_>>();
+        sizes.map_err(|e| BaseError::Layout { path: self.layout.clone(), reason: e.to_string() })
     }
 
     /// The repository of the embedded registry that holds this base's layers.
@@ -112,6 +109,11 @@ impl Base {
         let repository = self.repository();
         self.image.layers.iter().map(|l| ImageLayer::mounted(l.layer.clone(), repository.as_str())).collect()
     }
+}
+
+fn unpacked_size(layer: &dyn Layer) -> std::io::Result<u64> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(layer.open()?));
+    archive.entries()?.map(|entry| Ok(entry?.size())).sum()
 }
 
 /// What a base is built from and where it goes.
@@ -134,7 +136,13 @@ pub struct BaseRequest<'a> {
     pub progress: &'a (dyn Fn(Progress<'_>) + Sync),
 }
 
-/// A step of [`build`] or [`update`].
+impl BaseRequest<'_> {
+    fn downloads(&self) -> Downloads<'_> {
+        Downloads { folder: self.downloads, mirrors: self.mirrors, progress: self.progress }
+    }
+}
+
+/// A step of [`build`], [`download`] or [`update`].
 #[derive(Debug, Clone, Copy)]
 pub enum Progress<'a> {
     /// So many bytes will be downloaded in so many files.
@@ -185,6 +193,27 @@ pub fn build(request: &BaseRequest<'_>) -> Result<Base, BaseError> {
     place.publish(&image)
 }
 
+/// Brings every archive that a recipe's image for this architecture is built from into the downloads folder, and says
+/// which these are. Blocking, like [`build`].
+///
+/// # Errors
+/// Recipe or lock are no such thing, or an archive can't be had.
+pub fn download(
+    recipe_dir: &Path,
+    architecture: Architecture,
+    from: Downloads<'_>,
+) -> Result<Vec<Locked>, BaseError> {
+    let recipe = Recipe::load(recipe_dir, architecture)?;
+    let mut locks = vec![Lock::load(recipe_dir, architecture)?];
+    if !recipe.precompile.is_empty() && architecture != Architecture::HOST {
+        locks.push(Lock::load(recipe_dir, Architecture::HOST)?);
+    }
+    for lock in &locks {
+        fetch::all(lock, from)?;
+    }
+    Ok(locks.into_iter().flat_map(|lock| lock.packages).collect())
+}
+
 /// The shim and the workers of a language as a layer, for a base that is not ours.
 pub(crate) fn program_layer(
     shim: &Path,
@@ -213,7 +242,7 @@ pub(crate) fn files_layer(files: &[(String, Vec<u8>)]) -> std::io::Result<(Memor
 
 /// The packages' files as the recipe wants them, and those that no package has.
 fn unpacked(recipe: &Recipe, lock: &Lock, request: &BaseRequest<'_>) -> Result<Tree, BaseError> {
-    let archives = fetch::all(lock, request)?;
+    let archives = fetch::all(lock, request.downloads())?;
     (request.progress)(Progress::Step("unpacking"));
     let mut all = Tree::default();
     for (locked, bytes) in lock.packages.iter().zip(&archives) {

@@ -7,7 +7,7 @@ use builder::Architecture;
 use builder::base::{self, BaseError, Recipe};
 
 use crate::root::Root;
-use crate::{World, built_twice_for};
+use crate::{World, built_for};
 
 fn of(runtime: &str) -> Root {
     Root::of(&World::new().build_for(runtime, Architecture::Arm64))
@@ -52,7 +52,7 @@ fn compiled_files_are_the_same_for_both_machines() {
 
 #[test]
 fn a_go_base_for_arm64_runs_its_shim() {
-    let root = built_twice_for("golang", Architecture::Arm64, 2);
+    let root = built_for("golang", Architecture::Arm64, 2);
     assert_eq!(root.run(&["/usr/local/bin/zipship-shim"]), "");
 }
 

@@ -49,19 +49,8 @@ fn fetch_from(
     downloads: &Path,
 ) -> (Result<Vec<Bytes>, BaseError>, Vec<String>) {
     let seen = Mutex::new(Vec::new());
-    let fetched = all(
-        lock,
-        &BaseRequest {
-            recipe_dir: Path::new("."),
-            architecture: crate::Architecture::Amd64,
-            shim: Path::new("."),
-            workers: Path::new("."),
-            downloads,
-            mirrors,
-            images_dir: Path::new("."),
-            progress: &|step| seen.lock().unwrap().push(format!("{step:?}")),
-        },
-    );
+    let progress = |step: Progress<'_>| seen.lock().unwrap().push(format!("{step:?}"));
+    let fetched = all(lock, Downloads { folder: downloads, mirrors, progress: &progress });
     (fetched, seen.into_inner().unwrap())
 }
 
