@@ -12,6 +12,7 @@ mod errors_of_code;
 mod examples;
 mod golang;
 mod http_form;
+mod images;
 mod isolation;
 mod killpoints;
 mod lone;

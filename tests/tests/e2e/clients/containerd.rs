@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::net::UnixStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::Instant,
@@ -66,13 +66,25 @@ impl Containerd {
     /// Pulls an image; what it unpacks is the archive's tree.
     pub(super) fn assert_unpacks(&self, reference: &str, login: &[&str], function: &Function) {
         output(&mut self.ctr(&[&["images", "pull", "--plain-http"], login, &[reference]].concat()));
+        self.mounted(reference, &[], |root| tree::assert_is_of(root, &function.archive));
+    }
+
+    /// Shows an image that is in the store, mounted.
+    fn mounted(&self, reference: &str, options: &[&str], look: impl FnOnce(&Path)) {
         let mounted = self.mounted.to_str().unwrap();
-        output(&mut self.ctr(&["images", "mount", reference, mounted]));
-        tree::assert_is_of(&self.mounted, &function.archive);
+        output(&mut self.ctr(&[&["images", "mount"], options, &[reference, mounted]].concat()));
+        look(&self.mounted);
         output(&mut self.ctr(&["images", "unmount", "--rm", mounted]));
     }
 
-    async fn run(&self, image: &str, function: &Function) {
+    /// Shows the image for a platform out of a registry's index, mounted.
+    pub(super) fn shows(&self, reference: &str, platform: &str, look: impl FnOnce(&Path)) {
+        let platform = ["--platform", platform];
+        output(&mut self.ctr(&[&["images", "pull", "--plain-http"], &platform[..], &[reference]].concat()));
+        self.mounted(reference, &platform, look);
+    }
+
+    pub(super) async fn run(&self, image: &str, function: &Function) {
         let port = zipship_tests::free_port().unwrap();
         let name = format!("zipship-clients-{port}");
         let (port_variable, public) = (format!("PORT={port}"), "SCW_PUBLIC=true");

@@ -2,15 +2,27 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Command, Stdio},
 };
 
 use super::{function::Function, output, tree, world::World};
 
-fn crane(world: &World, arguments: &[&str]) -> Command {
+pub(super) fn crane(world: &World, arguments: &[&str]) -> Command {
     let mut crane = Command::new(world.client("crane/crane"));
     crane.arg("--insecure").args(arguments).env("DOCKER_CONFIG", world.login_file().parent().unwrap());
     crane
+}
+
+/// Unpacks a part of an image, or all of it, into a folder that is made.
+pub(super) fn export(world: &World, options: &[&str], reference: &str, root: &Path, part: &str) {
+    fs::create_dir(root).unwrap();
+    let arguments = [&["export"], options, &[reference, "-"]].concat();
+    let mut export = crane(world, &arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut tar = Command::new("tar");
+    tar.args(["-x", "-p", "-f", "-", "-C"]).arg(root).args(Some(part).filter(|part| !part.is_empty()));
+    output(tar.stdin(export.stdout.take().unwrap()));
+    assert!(export.wait().unwrap().success(), "crane export");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,17 +40,7 @@ async fn crane_finds_nothing_wrong_and_exports_the_archives_tree() -> anyhow::Re
                 continue;
             }
             let root = world.path(&format!("{registry}-{}", function.name));
-            fs::create_dir(&root)?;
-            let mut export = crane(&world, &["export", reference, "-"]).stdout(Stdio::piped()).spawn()?;
-            let tar = export.stdout.take().unwrap();
-            output(
-                Command::new("tar")
-                    .args(["-x", "-p", "-f", "-", "-C"])
-                    .arg(&root)
-                    .arg("home/app/function")
-                    .stdin(tar),
-            );
-            assert!(export.wait()?.success(), "crane export");
+            export(&world, &[], reference, &root, "home/app/function");
             tree::assert_is_of(&root, &function.archive);
         }
     }

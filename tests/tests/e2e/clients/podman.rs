@@ -1,6 +1,10 @@
 //! podman pulls, loads and runs.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::{answer, function::Function, output, skopeo, world::World};
 
@@ -31,23 +35,49 @@ impl Podman {
     }
 
     pub(super) fn pull(&self, world: &World, reference: &str) {
-        let login = world.login_file();
-        let login = login.to_str().unwrap();
-        output(&mut self.command(&["pull", "--quiet", "--tls-verify=false", "--authfile", login, reference]));
+        output(self.pull_command(world).arg(reference));
+    }
+
+    fn pull_command(&self, world: &World) -> Command {
+        let mut pull = self.command(&["pull", "--quiet", "--tls-verify=false", "--authfile"]);
+        pull.arg(world.login_file());
+        pull
+    }
+
+    /// The image for an architecture.
+    pub(super) fn pull_for(&self, world: &World, architecture: &str, reference: &str) {
+        output(self.pull_command(world).args(["--arch", architecture, reference]));
+    }
+
+    /// The whole tree of an image that is in the storage, into a folder that is made.
+    pub(super) fn export(&self, image: &str, root: &Path) {
+        fs::create_dir(root).unwrap();
+        let id = output(&mut self.command(&["create", "--pull", "never", image]));
+        let id = String::from_utf8(id).unwrap();
+        let tar = root.with_extension("tar");
+        output(self.command(&["export", "--output"]).arg(&tar).arg(id.trim()));
+        output(Command::new("tar").args(["-x", "-p", "-C"]).arg(root).arg("-f").arg(&tar));
+        fs::remove_file(tar).unwrap();
+        output(&mut self.command(&["rm", id.trim()]));
     }
 
     fn load(&self, archive: &str) {
         output(&mut self.command(&["load", "--quiet", "--input", archive]));
     }
 
+    /// `run`, of an image that is in the storage, as far as this machine has to have it; the rest is the caller's.
+    pub(super) fn run_command(&self, arguments: &[&str]) -> Command {
+        let mut run = self.command(&["run", "--network", "host", "--pull", "never"]);
+        // Podman asks for more than some machines grant.
+        run.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]).args(arguments);
+        run
+    }
+
     /// Runs an image that is in the storage, and compares its first answer.
     pub(super) async fn run(&self, image: &str, function: &Function) {
         let port = zipship_tests::free_port().unwrap();
         let name = format!("zipship-clients-{port}");
-        let mut run =
-            self.command(&["run", "--detach", "--name", &name, "--network", "host", "--pull", "never"]);
-        // Podman asks for more than some machines grant.
-        run.args(["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]);
+        let mut run = self.run_command(&["--detach", "--name", &name]);
         run.args(["-e", "SCW_PUBLIC=true", "-e", &format!("PORT={port}"), image]);
         output(&mut run);
         let log = || String::from_utf8_lossy(&output(&mut self.command(&["logs", &name]))).into_owned();

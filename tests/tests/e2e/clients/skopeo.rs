@@ -6,9 +6,22 @@ use super::{function::Function, output, tree, world::World};
 
 /// Out of a registry.
 pub(super) fn copy(world: &World, from: &str, to: &str) {
+    copy_with(world, &[], &[], from, to);
+}
+
+/// Out of a registry, with options before and behind the word `copy`.
+pub(super) fn copy_with(world: &World, before: &[&str], behind: &[&str], from: &str, to: &str) {
     let mut skopeo = Command::new("skopeo");
-    skopeo.args(["copy", "--quiet", "--insecure-policy", "--src-tls-verify=false", "--authfile"]);
-    output(skopeo.arg(world.login_file()).arg(format!("docker://{from}")).arg(to));
+    skopeo.args(before).args(["copy", "--quiet", "--insecure-policy", "--src-tls-verify=false"]);
+    skopeo.args(behind).arg("--authfile").arg(world.login_file());
+    output(skopeo.arg(format!("docker://{from}")).arg(to));
+}
+
+/// What a registry has.
+pub(super) fn inspect(world: &World, options: &[&str], reference: &str) -> Vec<u8> {
+    let mut skopeo = Command::new("skopeo");
+    skopeo.args(["inspect", "--tls-verify=false"]).args(options).arg("--authfile").arg(world.login_file());
+    output(skopeo.arg(format!("docker://{reference}")))
 }
 
 /// `umoci unpack` as an ordinary user would.

@@ -9,7 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zipship_tests::{DockerRegistry, Place, Server};
+use zipship_tests::{Api, DockerRegistry, Place, Server};
 
 use super::{function::Function, output};
 
@@ -69,9 +69,19 @@ impl World {
         format!("{USER}:{}", self.server.api().key())
     }
 
+    /// Our server's.
+    pub(super) fn api(&self) -> &Api {
+        self.server.api()
+    }
+
     /// A program that set-up unpacked.
     pub(super) fn client(&self, path: &str) -> PathBuf {
-        self.place.existing("ZIPSHIP_CLIENTS").unwrap().join(path)
+        self.tool("ZIPSHIP_CLIENTS", path)
+    }
+
+    /// A file below a folder of `scripts/env`.
+    pub(super) fn tool(&self, folder: &str, path: &str) -> PathBuf {
+        self.place.existing(folder).unwrap().join(path)
     }
 
     /// What a function is called in our registry.
@@ -116,6 +126,17 @@ impl World {
         let built = self.build(function, &[&["-t", &ours, "-t", &theirs], options].concat());
         let digest = built["digest"].as_str().unwrap().to_owned();
         Pushed { digest, ours, theirs }
+    }
+
+    /// `zipship push` of an image of ours to our registry: its reference there.
+    pub(super) fn push_image(&self, name: &str) -> String {
+        let images = self.place.existing("ZIPSHIP_IMAGES").unwrap().join(name);
+        let current = fs::read_to_string(images.join("current")).unwrap();
+        let reference = format!("{}/{name}:1", self.namespace);
+        let mut push = Command::new(self.place.existing("ZIPSHIP_BIN").unwrap());
+        push.arg("push").arg(images.join(current)).args([&reference, "--insecure"]);
+        output(push.env("REGISTRY_AUTH_FILE", self.login_file()));
+        reference
     }
 
     /// `zipship build`, and what it says.
