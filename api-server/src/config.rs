@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use builder::zip::ArchiveLimits;
 use contract::limits::ApiLimits;
 
+use crate::store::{Database, DatabaseUrl};
+
 /// Configuration of the API, its store and its archives.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -16,6 +18,8 @@ pub struct Config {
     pub regions: Vec<String>,
     /// Data directory: database, key file, archives.
     pub data: PathBuf,
+    /// A PostgreSQL database in place of the data directory's own.
+    pub database_url: Option<DatabaseUrl>,
     /// Limits, each named in its refusal.
     pub limits: ApiLimits,
     /// How much an archive may be.
@@ -37,6 +41,7 @@ impl Config {
             public_url: None,
             regions: vec!["fr-par".into(), "nl-ams".into()],
             data,
+            database_url: None,
             limits: ApiLimits::default(),
             archive_limits: ArchiveLimits::default(),
             registry_quota: None,
@@ -45,10 +50,13 @@ impl Config {
         }
     }
 
-    /// The SQLite database.
+    /// Where the store lies.
     #[must_use]
-    pub fn database(&self) -> PathBuf {
-        self.data.join("zipship.db")
+    pub fn database(&self) -> Database {
+        match &self.database_url {
+            Some(url) => Database::Postgres(url.clone()),
+            None => Database::Sqlite(self.data.join("zipship.db")),
+        }
     }
 
     /// The file with the key that seals what is stored.

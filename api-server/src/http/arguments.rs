@@ -61,6 +61,11 @@ impl Arguments {
     /// A string.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         match self.take(name)? {
+            // No store bears it.
+            Value::String(text) if text.contains('\0') => {
+                self.refuse_constraint(name, "must not contain the character NUL");
+                None
+            }
             Value::String(text) => Some(text),
             _ => {
                 self.refuse_constraint(name, "must be a string");

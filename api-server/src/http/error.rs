@@ -23,6 +23,13 @@ impl HttpError {
         })
     }
 
+    /// The database is away for a while: the cause goes to the log.
+    fn unavailable(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        let message = "the server's database does not answer now; try again in a few seconds".into();
+        Self(ApiError::Unavailable { message })
+    }
+
     /// One argument outside what is allowed.
     pub(super) fn constraint(name: &str, help: impl Into<String>) -> Self {
         Self(ApiError::argument(name, ArgumentReason::Constraint, help))
@@ -62,6 +69,7 @@ impl From<StoreError> for HttpError {
                     "nothing was uploaded for function {id}: ask for functions/{id}/upload-url?content_length=<bytes of the zip>, PUT the zip to the url it answers, then deploy"
                 ),
             },
+            StoreError::Unavailable(_) => return Self::unavailable(&message),
             other => return Self::internal(&other),
         })
     }

@@ -160,7 +160,7 @@ impl State {
         }
         let master = MasterKey::load_or_create(&config.key_file()).map_err(failed("the key file"))?;
         let store =
-            Store::open(&config.database(), Sealer::new(&master)).await.map_err(failed("the database"))?;
+            Store::serve(&config.database(), Sealer::new(&master)).await.map_err(failed("the database"))?;
         let archives = archives::Disk::open(&config.archives()).map_err(failed("the archives"))?;
         let blobs =
             registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;

@@ -5,7 +5,38 @@
 pub enum StoreError {
     /// The database itself.
     #[error("the database failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+    /// The database does not answer now. A write may have been done nevertheless, when it broke off at its end.
+    #[error("the database does not answer: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// No connection at the start.
+    #[error("the database {place} cannot be reached: {source}")]
+    Unreachable {
+        /// Database, host and port.
+        place: String,
+        /// What went wrong.
+        source: sqlx::Error,
+    },
+    /// A server has it already.
+    #[error(
+        "another zipship serves from the database {place}: {holder}; give each server a database of its own"
+    )]
+    InUse {
+        /// Database, host and port.
+        place: String,
+        /// The other one.
+        holder: String,
+    },
+    /// A newer program made the tables.
+    #[error(
+        "the database's tables are of version {found}, made by a newer zipship; this one knows version {known}"
+    )]
+    Newer {
+        /// Version of the tables.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
     /// The tables are not the ones this program knows.
     #[error("the database's tables cannot be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -88,6 +119,27 @@ impl StoreError {
     /// [`StoreError::Duplicate`] where the database says that a unique value is taken, else as it is.
     pub(super) fn or_duplicate(error: sqlx::Error, resource: &'static str, name: &str) -> Self {
         let taken = error.as_database_error().is_some_and(|error| error.is_unique_violation());
-        if taken { Self::Duplicate { resource, name: name.to_owned() } } else { Self::Database(error) }
+        if taken { Self::Duplicate { resource, name: name.to_owned() } } else { error.into() }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_passing(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+/// Whether the same may succeed a little later: there is no connection, or it broke.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::BeginFailed => true,
+        // PostgreSQL: connection exceptions, too many connections, a lock that did not come free, a shutdown.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || ["53300", "55P03", "57P01", "57P02", "57P03", "57P05"].contains(&&*code)
+        }),
+        _ => false,
     }
 }

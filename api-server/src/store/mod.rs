@@ -1,37 +1,40 @@
 //! The store: the only truth about what should be.
 //!
 //! One writer, many readers. Every write is one named transaction through [`Store::write`]: it waits for the
-//! one writer connection, runs `BEGIN IMMEDIATE`, and passes the kill points `<name>.before` (all statements
-//! done, nothing committed) and `<name>.after` (committed). Reads go through a pool and never wait for writes
-//! (WAL). Dropping a write's future rolls back.
+//! one writer connection, begins so that no other write is under way ([`sqlite::BEGIN`], [`postgres::BEGIN`]), and
+//! passes the kill points `<name>.before` (all statements done, nothing committed) and `<name>.after` (committed).
+//! Reads go through a pool and never wait for writes. Dropping a write's future rolls back.
 //!
-//! One SQL text through `sqlx::Any`, in the subset that SQLite and PostgreSQL both read. `Any` bears text, 64-bit
-//! integers and bytes: ids are text, times are milliseconds since the Unix epoch.
+//! One SQL text through `sqlx::Any`, in the subset that SQLite and PostgreSQL both read, with `$1` as both do. `Any`
+//! bears text, 64-bit integers and bytes: ids are text, times are milliseconds since the Unix epoch. PostgreSQL's
+//! text has no NUL: [`row::storable`].
 
+mod database;
 pub mod deploys;
 mod error;
 mod functions;
 mod keys;
 mod migrations;
 mod namespaces;
+mod postgres;
 mod registry_namespaces;
 mod revisions;
 mod row;
+mod sqlite;
 mod tenant;
 mod uploads;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use sqlx::{
-    AnyConnection, AnyPool,
-    any::{AnyConnectOptions, AnyPoolOptions},
-};
+use sqlx::{AnyConnection, AnyPool};
 
+pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use error::StoreError;
 pub use functions::{FunctionRow, FunctionUpdate, NewFunction, Updated};
 pub(crate) use keys::hex;
 pub use keys::{Bootstrap, BootstrapError, hash_key};
 pub use namespaces::{NamespaceRow, NewNamespace};
+use postgres::Role;
 pub use registry_namespaces::RegistryNamespaceRow;
 pub use revisions::{Launch, Revision};
 pub(crate) use row::name_of;
@@ -69,34 +72,42 @@ pub const WRITES: &[&str] = &[
     "revision.create",
 ];
 
-const READERS: u32 = 4;
-const WAIT_FOR_WRITER: Duration = Duration::from_secs(30);
-
 /// The store. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     writer: AnyPool,
     readers: AnyPool,
+    begin: &'static str,
     sealer: Arc<Sealer>,
 }
 
 impl Store {
-    /// Opens the SQLite database at `path`, makes it when there is none, and brings its tables up to date.
+    /// Opens the store for the one server on it: makes it when there is none, and brings its tables up to date.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when it cannot be opened, [`StoreError::Migrate`] when its tables are not ours.
-    pub async fn open(path: &Path, sealer: Sealer) -> Result<Self, StoreError> {
+    /// [`StoreError::Unreachable`], [`StoreError::InUse`] when another server has it, [`StoreError::Newer`] and
+    /// [`StoreError::Migrate`] when its tables are not ours, [`StoreError::Database`].
+    pub async fn serve(database: &Database, sealer: Sealer) -> Result<Self, StoreError> {
+        Self::connect(database, sealer, Role::Server).await
+    }
+
+    /// Opens the store for a command, beside a server or without one.
+    ///
+    /// # Errors
+    /// As for [`Store::serve`], but for [`StoreError::InUse`].
+    pub async fn open(database: &Database, sealer: Sealer) -> Result<Self, StoreError> {
+        Self::connect(database, sealer, Role::Command).await
+    }
+
+    async fn connect(database: &Database, sealer: Sealer, role: Role) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let url = format!(
-            "sqlite://{}?mode=rwc",
-            percent_encoding::utf8_percent_encode(&path.to_string_lossy(), PATH_IN_URL)
-        );
-        let options: AnyConnectOptions = url.parse()?;
-        // A pool of one is a queue for the one writer; it also replaces a connection that broke.
-        let writer = pool(1).acquire_timeout(WAIT_FOR_WRITER).connect_with(options.clone()).await?;
-        migrations::run(&writer).await?;
-        let readers = pool(READERS).connect_with(options).await?;
-        Ok(Self { writer, readers, sealer: Arc::new(sealer) })
+        let (begin, (writer, readers)) = match database {
+            // The data directory's own lock keeps a second server away.
+            Database::Sqlite(path) => (sqlite::BEGIN, sqlite::pools(path).await?),
+            Database::Postgres(url) => (postgres::BEGIN, postgres::pools(url, role).await?),
+        };
+        migrations::run(&writer, begin, database).await?;
+        Ok(Self { writer, readers, begin, sealer: Arc::new(sealer) })
     }
 
     /// Runs one write of [`WRITES`] as a transaction; what `work` answers is answered once it is committed.
@@ -110,7 +121,7 @@ impl Store {
         if !WRITES.contains(&name) {
             return Err(StoreError::UnlistedWrite(name));
         }
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.writer.begin_with(self.begin).await?;
         let value = work(&mut transaction).await?;
         killpoint::hit(&format!("{name}.before"));
         transaction.commit().await?;
@@ -130,34 +141,11 @@ impl Store {
         &self.sealer
     }
 
-    /// Closes all connections; the write-ahead log is merged into the database.
+    /// Closes all connections; SQLite's write-ahead log is merged into the database.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
-}
-
-const PATH_IN_URL: &percent_encoding::AsciiSet =
-    &percent_encoding::CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%').add(b'"').add(b'<').add(b'>');
-
-fn pool(connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(connections).test_before_acquire(false).after_connect(
-        |connection, _| {
-            Box::pin(async move {
-                // FULL: a deploy or a key that was answered is not lost in a power cut. The timeout is a net for
-                // other programs that open the file; we never wait for ourselves.
-                for pragma in [
-                    "PRAGMA busy_timeout = 5000",
-                    "PRAGMA journal_mode = WAL",
-                    "PRAGMA synchronous = FULL",
-                    "PRAGMA foreign_keys = ON",
-                ] {
-                    sqlx::query(pragma).execute(&mut *connection).await?;
-                }
-                Ok(())
-            })
-        },
-    )
 }
 
 /// Now, in milliseconds since the Unix epoch.

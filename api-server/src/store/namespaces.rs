@@ -6,7 +6,7 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{
     Held, Owned, Store, StoreError, Tenant, now_ms, registry_namespaces,
-    row::{name_of, named},
+    row::{name_of, named, storable},
     tenant::{require, require_writable, stamp},
 };
 use crate::secrets::{Place, Sealer, SecretMap};
@@ -128,7 +128,7 @@ impl Store {
                 "UPDATE namespaces SET state = 'error', error_message = $1, updated = $2
                  WHERE id = $3 AND state = 'creating'",
             )
-            .bind(cause.to_owned())
+            .bind(storable(cause))
             .bind(now_ms())
             .bind(id.to_owned())
             .execute(tx)

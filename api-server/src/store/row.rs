@@ -48,6 +48,11 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("a struct of strings and numbers")
 }
 
+/// A text that may come from anywhere (a compiler, a handler), as it can be stored: PostgreSQL's text has no NUL.
+pub(super) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 /// Sizes and counts fit: limits keep them far below 2^63.
 pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)

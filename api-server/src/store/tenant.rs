@@ -83,6 +83,9 @@ impl Store {
         tenant: &Tenant,
         selection: &Selection,
     ) -> Result<(Vec<T>, u64), StoreError> {
+        if selection.filters.iter().any(|(_, value)| !findable(value)) {
+            return Ok((Vec::new(), 0));
+        }
         let mut condition = format!("{} WHERE {}", T::FROM, bound::<T>(1));
         let mut values = vec![tenant.organization_id.clone(), tenant.region.clone()];
         for (column, value) in &selection.filters {
@@ -120,6 +123,9 @@ pub(super) async fn require<T: Owned>(
     tenant: &Tenant,
     id: &str,
 ) -> Result<T, StoreError> {
+    if !findable(id) {
+        return Err(StoreError::missing(T::KIND, id));
+    }
     let sql =
         format!("SELECT {} FROM {} WHERE {} AND {}.id = $3", T::COLUMNS, T::FROM, bound::<T>(1), T::ALIAS);
     let row = sqlx::query(AssertSqlSafe(sql))
@@ -130,6 +136,11 @@ pub(super) async fn require<T: Owned>(
         .await?
         .ok_or_else(|| StoreError::missing(T::KIND, id))?;
     T::read(&row, sealer)
+}
+
+/// Whether a stored text can equal this one: none has a NUL, and PostgreSQL does not even compare with one.
+fn findable(text: &str) -> bool {
+    !text.contains('\0')
 }
 
 /// [`require`] of a row that may be written to.

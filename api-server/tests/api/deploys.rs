@@ -167,14 +167,16 @@ async fn secrets_are_ciphertext_on_disk_and_do_not_open_in_another_row() {
     let server = Server::start().await;
     let (client, id) = deployable(&server).await;
     let path = format!("functions/{id}");
-    client.patch(&path, json!({"environment_variables": {"MARKER_NAME": "marker-7f3a9c"}})).await;
+    let variables = json!({"MARKER_NAME": "marker-7f3a9c"});
+    client.patch(&path, json!({"description": "open-7f3a9c", "environment_variables": variables})).await;
     request(&client, &id).await;
     let key = client.key.clone().unwrap();
-    for entry in std::fs::read_dir(server.data()).unwrap() {
-        let entry = entry.unwrap().path();
-        let Ok(bytes) = std::fs::read(&entry) else { continue };
+    let kept = server.kept().await;
+    let holds = |bytes: &[u8], marker: &str| bytes.windows(marker.len()).any(|w| w == marker.as_bytes());
+    assert!(kept.iter().any(|(_, bytes)| holds(bytes, "open-7f3a9c")), "what is no secret is found");
+    for (name, bytes) in kept {
         for marker in ["marker-7f3a9c", "MARKER_NAME", "PRIVATE KEY", key.as_str()] {
-            assert!(!bytes.windows(marker.len()).any(|w| w == marker.as_bytes()), "{marker} in {entry:?}");
+            assert!(!holds(&bytes, marker), "{marker} in {name}");
         }
     }
     let namespace = client.get(&path).await.body["namespace_id"].as_str().unwrap().to_owned();

@@ -21,9 +21,10 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe};
 use tower::ServiceExt as _;
 
-use crate::described;
+use crate::{database::TestDatabase, described};
 
 /// Counts what the API tells whoever runs deploys.
 #[derive(Default)]
@@ -54,6 +55,7 @@ pub(crate) struct Server {
     pub(crate) calls: Arc<Calls>,
     router: Router,
     document: Arc<Value>,
+    database: Option<TestDatabase>,
 }
 
 /// Who asks.
@@ -77,15 +79,46 @@ pub(crate) struct Answer {
 impl Server {
     pub(crate) async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = Config::new(directory.path().to_owned());
+        let mut config = Config::new(directory.path().to_owned());
+        let database = (env!("CARGO_CRATE_NAME") == "api_postgres").then(TestDatabase::create);
+        config.database_url = database.as_ref().map(TestDatabase::url);
         let master = MasterKey::load_or_create(&config.key_file()).unwrap();
-        let store = Store::open(&config.database(), Sealer::new(&master)).await.unwrap();
+        let store = Store::serve(&config.database(), Sealer::new(&master)).await.unwrap();
         let archives = Disk::open(&config.archives()).unwrap();
         let calls = Arc::new(Calls::default());
         let state = AppState::new(config, store, archives, Presigner::new(&master), calls.clone());
         let router = router(state.clone());
         let document = Arc::new(document(router.clone()).await);
-        Self { directory, state, calls, router, document }
+        Self { directory, state, calls, router, document, database }
+    }
+
+    /// All that it keeps, by name: its files, and rows of PostgreSQL with their bytes as they are.
+    pub(crate) async fn kept(&self) -> Vec<(String, Vec<u8>)> {
+        let files = std::fs::read_dir(self.data()).unwrap().map(|entry| entry.unwrap().path());
+        let mut kept: Vec<_> =
+            files.filter_map(|file| Some((file.display().to_string(), std::fs::read(&file).ok()?))).collect();
+        if self.database.is_some() {
+            let mut reader = self.state.store.readers().acquire().await.unwrap();
+            sqlx::raw_sql("SET bytea_output = 'escape'").execute(&mut *reader).await.unwrap();
+            let rows = postgres_rows(&mut reader).await;
+            kept.extend(rows.into_iter().map(|row| ("a row".to_owned(), row.into_bytes())));
+        }
+        kept
+    }
+
+    /// Changes with each write that another connection than this one commits.
+    pub(crate) async fn version(&self, connection: &mut AnyConnection) -> String {
+        match &self.database {
+            Some(_) => postgres_rows(connection).await.join("\n"),
+            None => {
+                let version = sqlx::query_scalar::<_, i64>("PRAGMA data_version");
+                version.fetch_one(connection).await.unwrap().to_string()
+            }
+        }
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.directory.path()
     }
 
     /// What the API says about itself.
@@ -103,10 +136,6 @@ impl Server {
     pub(crate) fn stranger(&self) -> Client {
         let (router, document) = (self.router.clone(), Arc::clone(&self.document));
         Client { router, document, key: None, organization_id: String::new() }
-    }
-
-    pub(crate) fn data(&self) -> &Path {
-        self.directory.path()
     }
 }
 
@@ -226,6 +255,18 @@ async fn document(router: Router) -> Value {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "application/json");
     serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+/// All rows of all tables, with who wrote them and where they are.
+async fn postgres_rows(connection: &mut AnyConnection) -> Vec<String> {
+    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+    let mut rows = Vec::new();
+    for table in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut *connection).await.unwrap() {
+        let sql = format!("SELECT CAST(t AS TEXT) || t.xmin || t.ctid FROM {table} t ORDER BY t.ctid");
+        let of_table = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql));
+        rows.extend(of_table.fetch_all(&mut *connection).await.unwrap());
+    }
+    rows
 }
 
 /// What follows scheme and host.

@@ -1,8 +1,10 @@
-//! The API called in process: router, store and archives are real, in a temporary directory.
+//! The API called in process: router, store and archives are real, in a temporary directory. The binary `api` has the
+//! store in SQLite, `api_postgres` in PostgreSQL.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod access;
 mod cron_syntax;
+mod database;
 mod deploys;
 mod described;
 mod functions;
@@ -13,6 +15,7 @@ mod lists;
 mod locked;
 mod namespaces;
 mod registry;
+mod store;
 mod tokens;
 mod tutorial;
 mod uploads;

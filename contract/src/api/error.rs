@@ -83,6 +83,11 @@ pub enum ApiError {
         /// The sentence a user reads.
         message: String,
     },
+    /// 503: the database does not answer now; the same request may succeed a little later.
+    Unavailable {
+        /// The sentence a user reads.
+        message: String,
+    },
 }
 
 impl ApiError {
@@ -101,6 +106,7 @@ impl ApiError {
             Self::Locked { .. } => 423,
             Self::Internal { .. } => 500,
             Self::NotImplemented { .. } => 501,
+            Self::Unavailable { .. } => 503,
         }
     }
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 /// The launcher's configuration. Everything in it is trusted; nothing that comes over the socket is.
 #[derive(Debug, Clone)]
 pub struct LauncherConfig {
@@ -14,6 +16,8 @@ pub struct LauncherConfig {
     pub gid: u32,
     /// Arguments after the program's name with which this same executable becomes the server.
     pub server: Vec<String>,
+    /// More variables for the server, in place of inherited ones: what is too secret for its arguments.
+    pub server_environment: Vec<(String, SecretString)>,
     /// The OCI runtime, such as `runc`; looked up in `PATH` when it has no slash.
     pub runtime: PathBuf,
     /// The Go toolchain (its GOROOT) for compile jobs; without it they are refused.

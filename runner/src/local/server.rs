@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::Access;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal};
+use secrecy::ExposeSecret as _;
 
 use super::config::{LauncherConfig, server_dir};
 use super::jail;
@@ -41,12 +42,16 @@ impl Server {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let mut environment: Vec<OsString> = std::env::vars_os()
             .filter(|(name, _)| name != LAUNCHER_FD && name != SERVER_RESTARTS)
+            .filter(|(name, _)| config.server_environment.iter().all(|(own, _)| name != own.as_str()))
             .map(|(mut name, value)| {
                 name.push("=");
                 name.push(value);
                 name
             })
             .collect();
+        for (name, value) in &config.server_environment {
+            environment.push(format!("{name}={}", value.expose_secret()).into());
+        }
         environment.push(format!("{LAUNCHER_FD}={SOCKET_NUMBER}").into());
         environment.push(format!("{SERVER_RESTARTS}={restarts}").into());
         let program = Program::new("/proc/self/exe".as_ref(), &config.server, environment)?;

@@ -133,6 +133,7 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
         uid: SERVER_USER,
         gid: SERVER_USER,
         server: vec!["server".to_owned(), arguments[0].clone(), arguments[1].clone()],
+        server_environment: Vec::new(),
         runtime: PathBuf::from("runc"),
         go_toolchain: go_env("GOROOT"),
         go_cache: go_env("GOCACHE").filter(|cache| cache.is_dir()),

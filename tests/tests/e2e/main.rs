@@ -8,6 +8,7 @@ mod arm64;
 mod arrows;
 mod bad_input;
 mod clients;
+mod database;
 mod errors_of_code;
 mod examples;
 mod golang;

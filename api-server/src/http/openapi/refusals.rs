@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Types of errors, the status of each as [`ApiError::status`] has it, and when it comes.
-const TYPES: [(&str, u16, &str); 12] = [
+const TYPES: [(&str, u16, &str); 13] = [
     (
         "invalid_arguments",
         400,
@@ -33,6 +33,11 @@ const TYPES: [(&str, u16, &str); 12] = [
     ("locked", 423, "An operator has locked the resource."),
     ("internal", 500, "The server's fault; its log has the cause under the answer's `X-Request-Id`."),
     ("not_implemented", 501, "An operation that this server does not have."),
+    (
+        "unavailable",
+        503,
+        "The server's database does not answer now; the same request may succeed a little later.",
+    ),
 ];
 
 /// The answers of an operation that are errors, by status. `names` are those of its query and body.
@@ -67,6 +72,7 @@ fn types(operation: &Operation, names: &[String]) -> Vec<&'static str> {
         (writes && signature.id, "locked"),
         (matches!(signature.body, Some(Content::Json(_))), "payload_too_large"),
         (true, "internal"),
+        (true, "unavailable"),
     ];
     let usual = when.into_iter().filter(|(when, _)| *when).map(|(_, kind)| kind);
     usual.chain(operation.refuses.iter().copied()).collect()

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::store::{
     Store, StoreError, now_ms,
-    row::{signed, unsigned},
+    row::{signed, storable, unsigned},
 };
 
 impl Store {
@@ -203,7 +203,7 @@ async fn settle(tx: &mut AnyConnection, deploy: &Deploy, state: &str, cause: &st
             AND d.state NOT IN ('ready', 'error'))",
     )
     .bind(state.to_owned())
-    .bind(cause.to_owned())
+    .bind(storable(cause))
     .bind(now_ms())
     .bind(deploy.function_id.clone())
     .execute(tx)

@@ -8,7 +8,7 @@ use crate::{
     slug,
     store::{
         FunctionRow, NamespaceRow, Store, StoreError, Tenant, new_id, now_ms,
-        row::{signed, to_json, unsigned},
+        row::{signed, storable, to_json, unsigned},
         tenant::{self, require_writable},
     },
 };
@@ -122,7 +122,7 @@ pub(super) async fn end_in_error(tx: &mut AnyConnection, id: &str, cause: &str) 
         "UPDATE deploys SET state = 'error', error = $1, revision_id = NULL, lease_owner = NULL, updated = $2
          WHERE id = $3",
     )
-    .bind(cause.to_owned())
+    .bind(storable(cause))
     .bind(now_ms())
     .bind(id.to_owned())
     .execute(tx)
@@ -149,7 +149,7 @@ pub(super) async fn open_step(
 pub(super) async fn close_step(tx: &mut AnyConnection, id: &str, outcome: &str) -> Result<(), StoreError> {
     sqlx::query("UPDATE deploy_steps SET ended = $1, outcome = $2 WHERE deploy_id = $3 AND ended IS NULL")
         .bind(now_ms())
-        .bind(outcome.to_owned())
+        .bind(storable(outcome))
         .bind(id.to_owned())
         .execute(tx)
         .await?;

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use sqlx::{AnyConnection, Row as _};
 
 use super::{
     Operation, body_of, operations,
@@ -63,11 +62,6 @@ async fn seen(
     (answer.status.as_u16(), headers, String::from_utf8(answer.bytes).unwrap().replace(id, "ID"))
 }
 
-/// Changes with each write that another connection commits.
-async fn version(connection: &mut AnyConnection) -> i64 {
-    sqlx::query("PRAGMA data_version").fetch_one(connection).await.unwrap().try_get(0).unwrap()
-}
-
 #[tokio::test]
 async fn what_is_anothers_deleted_or_never_was_looks_the_same_in_every_operation() {
     let mut asked = 0;
@@ -108,13 +102,17 @@ async fn check(server: &Server, operation: Operation<'_>) -> usize {
             (own, [theirs].into_iter().chain(caller.make_and_delete(name).await).collect())
         };
         let mut connection = server.state.store.readers().acquire().await.unwrap();
-        let before = version(&mut connection).await;
+        let before = server.version(&mut connection).await;
         let never = seen(&caller, operation, &with(good.clone(), *place, name, NEVER), NEVER).await;
         for id in &foreign {
             let found = seen(&caller, operation, &with(good.clone(), *place, name, id), id).await;
             assert_eq!(found, never, "{what}: {id}");
         }
-        assert_eq!(version(&mut connection).await, before, "{what}: a refused request wrote something");
+        assert_eq!(
+            server.version(&mut connection).await,
+            before,
+            "{what}: a refused request wrote something"
+        );
         let refused = matches!(never.0, 403 | 404);
         let is_filter = *place == Place::Query && never.0 == 200;
         assert!(refused || is_filter, "{what}: {never:?}");

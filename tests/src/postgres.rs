@@ -1,0 +1,200 @@
+//! Debian's PostgreSQL on loopback, with data of its own that go with the process that started it, however it ends.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{fs::chown, process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::{Place, free_port};
+
+const START_DEADLINE: Duration = Duration::from_secs(30);
+const POLL_EVERY: Duration = Duration::from_millis(5);
+/// PostgreSQL refuses root: then it is run as `nobody`.
+const NOBODY: u32 = 65_534;
+/// The superuser's, for connections over TCP. Unusual, so that it can be looked for.
+const PASSWORD: &str = "p4ss-w0rd-of-the-tests";
+
+/// Starts and stops the server as it is told. When nobody can tell it any more, all goes.
+const GUARD: &str = r#"
+trap '' INT HUP TERM
+server=
+while read -r word; do
+  case "$word" in
+    start) "$@" >>"$FOLDER/log" 2>&1 & server=$! ;;
+    stop) kill -INT "$server"; wait "$server"; server= ;;
+  esac
+  echo done
+done
+[ -z "$server" ] || { kill -QUIT "$server"; wait "$server"; }
+rm -rf "$FOLDER"
+"#;
+
+/// A server; gone with its data when dropped, or when this process is killed.
+#[derive(Debug)]
+pub struct Postgres {
+    folder: PathBuf,
+    port: String,
+    guard: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Postgres {
+    /// Makes an empty one and waits until it answers.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not start.
+    pub fn start() -> anyhow::Result<Self> {
+        let root = Place::find()?.existing("ZIPSHIP_CLIENTS")?.join("postgresql");
+        let programs = only(&root.join("usr/lib/postgresql"))
+            .with_context(|| format!("{}: run `scripts/setup test` first", root.display()))?
+            .join("bin");
+        let folder = tempfile::Builder::new().prefix("zipship-postgres-").tempdir()?.keep();
+        if rustix::process::geteuid().is_root() {
+            chown(&folder, Some(NOBODY), Some(NOBODY))?;
+        }
+        let made = make(&root, &programs, &folder);
+        let port = free_port()?;
+        let server = made.and_then(|()| {
+            let mut guard = unprivileged("sh", &root, &folder);
+            guard.args(["-c", GUARD, "guard"]).arg(programs.join("postgres")).args(settings(&folder, &port));
+            guard.env("FOLDER", &folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut guard = guard.spawn().context("starting the guard of PostgreSQL")?;
+            let answers = BufReader::new(guard.stdout.take().context("stdout is piped")?);
+            Ok(Self { folder: folder.clone(), port, orders: guard.stdin.take(), guard, answers })
+        });
+        let mut server = server.inspect_err(|_| drop(fs::remove_dir_all(&folder)))?;
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// URL of a database, over TCP, with the superuser's password.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://zipship:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// URL of a database, over the Unix socket, without a password.
+    #[must_use]
+    pub fn socket_url(&self, database: &str) -> String {
+        format!("postgres:///{database}?user=zipship&host={}&port={}", self.folder.display(), self.port)
+    }
+
+    /// What nobody may print.
+    #[must_use]
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    /// Ends all connections and the server, keeping the data.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn pause(&mut self) -> anyhow::Result<()> {
+        self.order("stop")
+    }
+
+    /// Starts the server again, at the same port.
+    ///
+    /// # Errors
+    /// When it does not start; the message carries its log.
+    pub fn resume(&mut self) -> anyhow::Result<()> {
+        self.order("start")?;
+        let started = Instant::now();
+        while !self.is_ready() {
+            let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            ensure!(started.elapsed() < START_DEADLINE, "PostgreSQL is not ready; its log:\n{}", log());
+            thread::sleep(POLL_EVERY);
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> bool {
+        let pid_file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
+        pid_file.lines().nth(7).is_some_and(|state| state.trim() == "ready")
+    }
+
+    fn order(&mut self, word: &str) -> anyhow::Result<()> {
+        let orders = self.orders.as_mut().context("the guard listens")?;
+        writeln!(orders, "{word}")?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        ensure!(answer == "done\n", "the guard of PostgreSQL has ended");
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.guard.wait();
+    }
+}
+
+/// A cluster in `folder/data`.
+fn make(root: &Path, programs: &Path, folder: &Path) -> anyhow::Result<()> {
+    let password = folder.join("password");
+    fs::write(&password, PASSWORD)?;
+    let output = unprivileged(programs.join("initdb"), root, folder)
+        .args(["--username=zipship", "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8"])
+        .args(["--locale=C.UTF-8", "--no-sync", "--no-instructions"])
+        .arg(format!("--pwfile={}", password.display()))
+        .arg("-D")
+        .arg(folder.join("data"))
+        .output()
+        .context("running initdb")?;
+    if !output.status.success() {
+        bail!("initdb: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+/// Nothing here must outlive a power cut.
+fn settings(folder: &Path, port: &str) -> Vec<String> {
+    let mut arguments = vec!["-D".to_owned(), folder.join("data").display().to_string()];
+    let settings = [
+        format!("port={port}"),
+        format!("unix_socket_directories={}", folder.display()),
+        "listen_addresses=127.0.0.1".to_owned(),
+        "max_connections=300".to_owned(),
+        "fsync=off".to_owned(),
+        "full_page_writes=off".to_owned(),
+        "synchronous_commit=off".to_owned(),
+        "autovacuum=off".to_owned(),
+        "jit=off".to_owned(),
+    ];
+    for setting in settings {
+        arguments.extend(["-c".to_owned(), setting]);
+    }
+    arguments
+}
+
+fn unprivileged(program: impl AsRef<std::ffi::OsStr>, root: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    if rustix::process::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    if let Some(libraries) = fs::read_dir(root.join("usr/lib")).ok().and_then(|entries| {
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.to_string_lossy().ends_with("-linux-gnu"))
+    }) {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
+    command.current_dir(folder).stdin(Stdio::null()).env_remove("PGDATA");
+    command
+}
+
+/// The one entry of a folder.
+fn only(folder: &Path) -> anyhow::Result<PathBuf> {
+    let entry = fs::read_dir(folder)?.next().context("an empty folder")?;
+    Ok(entry?.path())
+}
