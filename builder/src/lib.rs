@@ -31,7 +31,7 @@ pub use error::BuildError;
 use base::Base;
 use golang::Compile;
 use layer::{LayerOptions, Made, Part};
-use precompile::{Caches, Precompile, PrecompileError, PrecompileJob};
+use precompile::{Compiled, Precompile};
 use tree::Tree;
 use zip::ArchiveLimits;
 
@@ -106,7 +106,7 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
     let handler = Handler::parse(language, request.handler)?;
     let archive = zip::vet(request.archive, &request.limits)?;
     let tree = Tree::of(&archive);
-    let mut caches = Caches::default();
+    let mut compiled = Compiled::default();
     let mut labels = request.labels.clone();
     let layers = match &handler {
         Handler::Package { path } => {
@@ -126,24 +126,18 @@ pub fn build(request: &BuildRequest<'_>) -> Result<Built, BuildError> {
         Handler::Export { .. } | Handler::File { .. } => {
             handler::require(&tree, language, &handler)?;
             let mut layers = interpreted(&tree, request)?;
-            if let Some(precompile) = request.precompile {
-                let base = &request.base.image;
-                let mtime = request.layers.mtime;
-                caches = precompile.precompile(&PrecompileJob { tree: &tree, language, base, mtime })?;
-                let limit = request.limits.decode_time;
-                layers.extend(Made::of_workers(&caches.workers).map_err(PrecompileError::Io)?);
-                layers.push(layer::make(Part::Caches, &caches.tree(), limit, &request.layers)?);
-            }
+            compiled = precompile::make(&tree, request)?;
+            layers.append(&mut compiled.layers);
             layers
         }
     };
     let report = BuildReport {
         entries: archive.entries.len(),
         dropped: archive.dropped,
-        warnings: archive.warnings.into_iter().chain(caches.warnings).collect(),
+        warnings: archive.warnings.into_iter().chain(compiled.warnings).collect(),
         layers: layers.iter().map(Made::report).collect(),
     };
-    let image = image::assemble(&BuildRequest { labels: &labels, ..*request }, layers, caches.variable)?;
+    let image = image::assemble(&BuildRequest { labels: &labels, ..*request }, layers, compiled.variable)?;
     Ok(Built { image, report })
 }
 

@@ -23,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oci::Layer;
+use oci::{Digest, Layer};
 
 pub use cache::LayerCache;
 pub use options::{Compression, LATEST_MTIME, LayerOptions};
@@ -124,19 +124,43 @@ pub fn make(
     limit: Duration,
     options: &LayerOptions<'_>,
 ) -> Result<Made, LayerError> {
-    let deadline = encode::Deadline { at: Instant::now() + limit, limit };
-    let Some(cache) = options.cache.filter(|_| key::is_worth(tree)) else {
-        let out = writer::write(tree, options, deadline)?;
-        return Ok(made(part, out.spooled.layer, out.tar_bytes, out.compressed_bytes));
-    };
-    let key = key::of(tree, options);
-    if let Some(kept) = cache.get(&key) {
-        let made = made(part, Arc::new(kept.layer), kept.tar_bytes, kept.compressed_bytes);
-        return Ok(Made { kept: true, ..made });
+    let key = options.cache.filter(|_| key::is_worth(tree)).map(|_| key::of(tree, options));
+    match key.as_ref().and_then(|key| kept(part, key, options)) {
+        Some(kept) => Ok(kept),
+        None => make_as(part, key.as_ref(), tree, limit, options),
     }
-    let out = writer::write(tree, options, deadline)?;
+}
+
+/// The key of a layer of something that `maker`, named with everything that matters of it, makes of a tree. None
+/// without a cache, or when looking takes longer than making.
+pub(crate) fn key_of(tree: &Tree<'_>, maker: &str, options: &LayerOptions<'_>) -> Option<Digest> {
+    options.cache.filter(|_| key::is_worth(tree))?;
+    Some(Digest::of(format!("{maker}\n{}", key::of(tree, options)).as_bytes()))
+}
+
+/// The layer that was kept under a key.
+pub(crate) fn kept(part: Part, key: &Digest, options: &LayerOptions<'_>) -> Option<Made> {
+    let kept = options.cache?.get(key)?;
+    let made = made(part, Arc::new(kept.layer), kept.tar_bytes, kept.compressed_bytes);
+    Some(Made { kept: true, ..made })
+}
+
+/// Makes a layer of a tree, to be kept under a key when there is one.
+pub(crate) fn make_as(
+    part: Part,
+    key: Option<&Digest>,
+    tree: &Tree<'_>,
+    limit: Duration,
+    options: &LayerOptions<'_>,
+) -> Result<Made, LayerError> {
+    let deadline = encode::Deadline { at: Instant::now() + limit, limit };
+    // What nobody keeps is not written where layers are kept.
+    let cache = options.cache.filter(|_| key.is_some());
+    let out = writer::write(tree, &LayerOptions { cache, ..*options }, deadline)?;
     let layer = out.spooled.layer;
-    cache.put(&key, layer.as_ref(), (out.tar_bytes, out.compressed_bytes), out.spooled.unfinished);
+    if let Some((cache, key)) = cache.zip(key) {
+        cache.put(key, layer.as_ref(), (out.tar_bytes, out.compressed_bytes), out.spooled.unfinished);
+    }
     Ok(made(part, layer, out.tar_bytes, out.compressed_bytes))
 }
 

@@ -11,7 +11,8 @@ function unsupported() {
   process.exit(UNSUPPORTED);
 }
 
-const [folder] = process.argv.slice(2);
+// Sources and list, a place to write to, the descriptor of the results, the image's own programs.
+const [folder, scratch, results, workers] = process.argv.slice(2);
 const modules = require('module');
 if (!modules.enableCompileCache) unsupported();
 let binding;
@@ -24,7 +25,7 @@ const { compileFunctionForCJSLoader } = binding('contextify');
 const { ModuleWrap } = binding('module_wrap');
 const { source_text_module_default_hdo: own } = binding('symbols');
 if (!compileFunctionForCJSLoader || !ModuleWrap || !own) unsupported();
-const enabled = modules.enableCompileCache(folder + '/out');
+const enabled = modules.enableCompileCache(scratch + '/cache');
 if (enabled.status !== modules.constants.compileCacheStatus.ENABLED) unsupported();
 
 // Of the nearest package.json, as node finds the kind of a .js file.
@@ -55,14 +56,45 @@ function compile(source, name) {
   if (found.canParseAsESM && !found.function) asModule();
 }
 
+function say(line, bytes) {
+  for (const piece of [Buffer.from(line), bytes]) {
+    for (let at = 0; piece && at < piece.length; ) at += fs.writeSync(Number(results), piece, at);
+  }
+}
+
+function named(folder) {
+  try {
+    return fs.readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch {
+    return [];
+  }
+}
+
 // One line a file: its place here, and its name in the image.
-for (const line of fs.readFileSync(folder + '/list', 'utf8').split('\n')) {
-  if (!line) continue;
+fs.readFileSync(folder + '/list', 'utf8').split('\n').forEach((line, number) => {
+  if (!line) return;
   const [source, name] = line.split('\t');
   try {
-    compile(source, name);
+    // A copy: V8 writes the whole text down of which a name is a part, so each file would have the list in it.
+    compile(source, Buffer.from(name).toString());
   } catch (error) {
-    process.stdout.write(`${name}\t${String(error && error.message).split('\n')[0]}\n`);
+    const reason = String(error && error.message).split('\n')[0].slice(0, 1000);
+    say(`${number} - ${reason}\n`);
+  }
+});
+for (const file of named(workers)) {
+  if (!file.isFile() || !file.name.endsWith('.js')) continue;
+  const source = `${workers}/${file.name}`;
+  try {
+    compile(source, source);
+  } catch {
+    // Of another version, or no program: it is compiled where it is used.
   }
 }
 modules.flushCompileCache();
+for (const { name: version } of named(scratch + '/cache')) {
+  for (const { name } of named(`${scratch}/cache/${version}`)) {
+    const bytes = fs.readFileSync(`${scratch}/cache/${version}/${name}`);
+    say(`${version}/${name} ${bytes.length}\n`, bytes);
+  }
+}

@@ -2,15 +2,19 @@
 //! layer of its own. Only the image's own interpreter can make them; who runs it, and in which sandbox, is behind
 //! [`Precompile`]. Nothing of the function is run: its files are compiled, one by one.
 
+mod layers;
 mod local;
 mod node;
+mod plan;
 mod python;
+mod results;
 mod root;
 mod sandbox;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use contract::runtime::Language;
 use oci::Image;
@@ -18,7 +22,9 @@ use oci::Image;
 use crate::tree::Tree;
 use crate::zip::{Data, Inflater, Kind, Refusal};
 
+pub(crate) use layers::{Compiled, make};
 pub use local::LocalPrecompile;
+pub use plan::{Plan, Room, failure, plan};
 
 /// What is compiled, and with which image.
 pub struct PrecompileJob<'a> {
@@ -39,8 +45,6 @@ pub struct Caches {
     pub files: Vec<(String, Vec<u8>)>,
     /// The same for the image's worker programs, where it has none: paths of the image without the leading slash.
     pub workers: Vec<(String, Vec<u8>)>,
-    /// An environment variable that the interpreter finds them by.
-    pub variable: Option<(String, String)>,
     /// Sources of the user's own that do not compile; sentences.
     pub warnings: Vec<String>,
 }
@@ -52,6 +56,21 @@ pub trait Precompile: Send + Sync {
     /// # Errors
     /// [`PrecompileError`]
     fn precompile(&self, job: &PrecompileJob<'_>) -> Result<Caches, PrecompileError>;
+
+    /// How a function's files are put before [`precompile`](Self::precompile).
+    fn portions(&self) -> Portions {
+        Portions::Whole
+    }
+}
+
+/// How a function's files are compiled, and become layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portions {
+    /// All at once, into one layer.
+    Whole,
+    /// Dependencies apart from code. The layer of dependencies is kept where layers are (`LayerOptions::cache`), so
+    /// that they are compiled again only when they, or the base, have changed.
+    Parts,
 }
 
 /// Why there are no compiled caches. `Display` is a user's sentence.
@@ -86,7 +105,18 @@ pub enum PrecompileError {
 }
 
 impl PrecompileJob<'_> {
-    /// Writes the files that `wanted` names below a folder that is there and empty; answers their paths in order.
+    /// Bytes of the sources that the language's interpreter can compile.
+    #[must_use]
+    pub fn source_bytes(&self) -> u64 {
+        let bytes = |(path, kind): (&str, &Kind<'_>)| match kind {
+            Kind::File { data, .. } if is_source(self.language, path) => data.size,
+            _ => 0,
+        };
+        self.tree.iter().map(bytes).sum()
+    }
+
+    /// Writes the files that `wanted` names, with their time in the image, below a folder that is there and empty;
+    /// answers their paths in order.
     fn lay_out(&self, folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, PrecompileError> {
         let mut inflater = Inflater::new();
         let mut written = Vec::new();
@@ -98,7 +128,9 @@ impl PrecompileJob<'_> {
             }
             let to = folder.join(path);
             to.parent().map_or(Ok(()), fs::create_dir_all)?;
-            fs::write(&to, data.read(path, &mut inflater)?)?;
+            let mut file = fs::File::create_new(&to)?;
+            file.write_all(&data.read(path, &mut inflater)?)?;
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(self.mtime))?;
             written.push(path.to_owned());
         }
         Ok(written)
@@ -113,6 +145,22 @@ impl Caches {
             tree.insert(path, Kind::File { executable: false, data: Data::plain(bytes) });
         }
         tree
+    }
+}
+
+/// The environment variable that an interpreter finds its caches by, where it does not look beside the sources.
+fn variable(language: Language) -> Option<(String, String)> {
+    match language {
+        Language::Node => Some(node::variable()),
+        Language::Python | Language::Golang => None,
+    }
+}
+
+fn is_source(language: Language, path: &str) -> bool {
+    match language {
+        Language::Python => python::is_source(path),
+        Language::Node => node::is_source(path),
+        Language::Golang => false,
     }
 }
 

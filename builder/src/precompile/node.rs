@@ -2,101 +2,106 @@
 //! machine's kind and the user, so a cache that does not fit is only not used.
 
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::io::BufRead;
 
 use contract::environment::{CODE_DIRECTORY, WORKER_DIRECTORY};
 
-use super::local::{Room, Script, result};
-use super::{Caches, PrecompileError, PrecompileJob, is_own};
+use super::plan::{Room, SOURCES, Script};
+use super::{Caches, PrecompileError, PrecompileJob, is_own, results};
 
-const SCRIPT: &str = include_str!("compile.js");
+pub(super) const SCRIPT: &str = include_str!("compile.js");
 /// Below the code directory.
 const CACHE: &str = ".node-compile-cache";
-/// Largest file of a cache that is taken over, in bytes.
-const LARGEST: u64 = 64 << 20;
 
-/// Writes the sources and the script. The workers of the image are compiled, too.
-pub(super) fn prepare(job: &PrecompileJob<'_>, room: &Room) -> Result<Script, PrecompileError> {
-    let wanted = |path: &str| {
-        let source = [".js", ".cjs", ".mjs"].iter().any(|ending| path.ends_with(ending));
-        !path.contains('\t') && (source || path.ends_with("package.json"))
-    };
-    let sources = job.lay_out(&room.outside("src"), wanted)?;
-    let mut list: Vec<String> = sources
-        .iter()
-        .filter(|path| !path.ends_with(".json"))
-        .map(|path| format!("{}/{path}\t{CODE_DIRECTORY}/{path}", Room::inside("src")))
-        .collect();
-    let workers = format!("{WORKER_DIRECTORY}/node");
-    if let Some(folder) = room.of_image(&workers) {
-        list.extend(scripts(&folder)?.iter().map(|name| format!("{workers}/{name}\t{workers}/{name}")));
-    }
-    fs::write(room.outside("list"), list.join("\n"))?;
-    fs::write(room.outside("compile.js"), SCRIPT)?;
-    let arguments = vec![
+/// Whether node can compile it; a tab would end its name in the list.
+pub(super) fn is_source(path: &str) -> bool {
+    [".js", ".cjs", ".mjs"].iter().any(|ending| path.ends_with(ending)) && !path.contains('\t')
+}
+
+/// The variable that node finds its cache by.
+pub(super) fn variable() -> (String, String) {
+    ("NODE_COMPILE_CACHE".to_owned(), format!("{CODE_DIRECTORY}/{CACHE}"))
+}
+
+/// Writes the sources and the script, which compiles the workers of the image, too.
+pub(super) fn prepare(job: &PrecompileJob<'_>, room: &Room<'_>) -> Result<Script, PrecompileError> {
+    // What kind a source is stands in the nearest package.json.
+    let wanted = |path: &str| is_source(path) || path.ends_with("package.json");
+    let mut sources = job.lay_out(&room.folder.join(SOURCES), wanted)?;
+    sources.retain(|path| is_source(path));
+    let of_function = |path: &String| format!("{}/{SOURCES}/{path}\t{CODE_DIRECTORY}/{path}", room.inside);
+    let list: Vec<String> = sources.iter().map(of_function).collect();
+    fs::write(room.folder.join("list"), list.join("\n"))?;
+    fs::write(room.folder.join("compile.js"), SCRIPT)?;
+    let arguments = [
         // What V8 writes into a cache depends on its random numbers, and on nothing else that differs.
         "--random-seed=1".to_owned(),
         "--expose-internals".to_owned(),
         "--no-warnings".to_owned(),
-        Room::inside("compile.js"),
-        Room::inside("").trim_end_matches('/').to_owned(),
+        format!("{}/compile.js", room.inside),
+        room.inside.to_owned(),
+        room.scratch.to_owned(),
+        room.results.to_string(),
+        format!("{WORKER_DIRECTORY}/node"),
     ];
-    Ok(Script { arguments, environment: &[], sources })
-}
-
-fn scripts(folder: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().into_string().unwrap_or_default();
-        if entry.file_type()?.is_file() && name.ends_with(".js") {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
+    Ok(Script { arguments: arguments.into(), environment: &[], sources })
 }
 
 /// Takes over what was compiled.
-pub(super) fn collect(said: &str, room: &Room) -> Result<Caches, PrecompileError> {
+pub(super) fn collect(sources: &[String], from: &mut impl BufRead) -> Result<Caches, PrecompileError> {
     let mut caches = Caches::default();
-    let out = room.outside("out");
-    for folder in entries(&out)? {
-        for name in entries(&out.join(&folder))? {
-            let path = out.join(&folder).join(&name);
-            if fs::symlink_metadata(&path)?.len() > LARGEST {
-                return Err(PrecompileError::Failed(format!("{name} of the cache is too large")));
+    for made in results::read(from)? {
+        match made.outcome {
+            Ok(bytes) if is_entry(&made.label) => {
+                caches.files.push((format!("{CACHE}/{}", made.label), bytes))
             }
-            caches.files.push((format!("{CACHE}/{folder}/{name}"), result(&path)?));
+            Ok(_) => {
+                return Err(PrecompileError::Failed(format!("the cache has a file called {:?}", made.label)));
+            }
+            Err(reason) => {
+                let name = results::source(&made.label, sources)?;
+                if is_own(name) {
+                    caches.warnings.push(format!("{name} does not compile: {reason}"));
+                }
+            }
         }
     }
     caches.files.sort();
+    if caches.files.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err(PrecompileError::Failed("the cache has two files of one name".to_owned()));
+    }
     if caches.files.is_empty() {
         return Err(PrecompileError::Unsupported("its node wrote no compile cache".to_owned()));
-    }
-    caches.variable = Some(("NODE_COMPILE_CACHE".to_owned(), format!("{CODE_DIRECTORY}/{CACHE}")));
-    for line in said.lines() {
-        let Some((name, reason)) = line.split_once('\t') else { continue };
-        let name = name.trim_start_matches(CODE_DIRECTORY).trim_start_matches('/');
-        if is_own(name) {
-            caches.warnings.push(format!("{name} does not compile: {reason}"));
-        }
     }
     Ok(caches)
 }
 
-/// Names in a folder of the sandbox; others than node's own are refused.
-fn entries(folder: &Path) -> Result<Vec<String>, PrecompileError> {
-    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name().into_string().unwrap_or_default();
-        if name.is_empty() || name.starts_with('.') || !plain(&name) {
-            return Err(PrecompileError::Failed(format!("the cache has a file called {name:?}")));
+/// A folder and a file in it, called as node calls them.
+fn is_entry(label: &str) -> bool {
+    let plain = |name: &str| {
+        let all = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        all && !name.is_empty() && !name.starts_with('.')
+    };
+    label.split_once('/').is_some_and(|(folder, file)| plain(folder) && plain(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_node_itself_would_write_are_taken() {
+        assert!(is_entry("v22.21.1-x64-efe9a9df-1000/f9e8c1a0"));
+        for odd in ["", "a", "a/", "/a", "../a", "a/..", "a/.b", "a/b/c", "a/b\u{0}", "\u{e9}/a", "a/b\\c"] {
+            assert!(!is_entry(odd), "{odd:?}");
         }
-        names.push(name);
     }
-    names.sort();
-    Ok(names)
+
+    #[test]
+    fn a_cache_with_odd_or_equal_names_is_refused() {
+        for said in ["../../x 1\na", "a/b 1\nxa/b 1\ny"] {
+            assert!(matches!(collect(&[], &mut said.as_bytes()), Err(PrecompileError::Failed(_))), "{said}");
+        }
+        assert!(matches!(collect(&[], &mut &b""[..]), Err(PrecompileError::Unsupported(_))));
+    }
 }

@@ -2,69 +2,57 @@
 //! does not change; older ones compare the source's time, which is the same in every image.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use contract::environment::{CODE_DIRECTORY, WORKER_DIRECTORY};
 
-use super::local::{Room, Script, result};
-use super::{Caches, PrecompileError, PrecompileJob, is_own};
+use super::plan::{Room, SOURCES, Script};
+use super::{Caches, PrecompileError, PrecompileJob, is_own, results};
 
-/// Compiles one file after the other in one process: marshalled code then does not depend on what ran beside.
-const SCRIPT: &str = r"
-import os, py_compile, sys
-folder = sys.argv[1]
-mode = {}
-if hasattr(py_compile, 'PycInvalidationMode'):
-    mode['invalidation_mode'] = py_compile.PycInvalidationMode.UNCHECKED_HASH
-sys.stdout.write('%s\n' % getattr(getattr(sys, 'implementation', None), 'cache_tag', ''))
-with open(folder + '/list', 'rb') as names:
-    names = names.read().decode('utf-8').split('\n')
-for number, line in enumerate(names):
-    if not line:
-        continue
-    if sys.version_info[0] == 2:
-        line = line.encode('utf-8')
-    source, name, mtime = line.split('\t')
-    os.utime(source, (int(mtime), int(mtime)))
-    try:
-        py_compile.compile(source, cfile='%s/out/%d' % (folder, number), dfile=name, doraise=True, **mode)
-        sys.stdout.write('%d\n' % number)
-    except Exception as error:
-        reason = ' '.join(str(error).split())
-        sys.stdout.write('%d %s\n' % (number, reason.encode('ascii', 'replace').decode('ascii')))
-";
+pub(super) const SCRIPT: &str = include_str!("compile.py");
 
-/// Writes the sources and the script. The workers are compiled, too, unless the image has them compiled; their paths
-/// are absolute.
-pub(super) fn prepare(job: &PrecompileJob<'_>, room: &Room) -> Result<Script, PrecompileError> {
-    let mut sources =
-        job.lay_out(&room.outside("src"), |path| path.ends_with(".py") && !path.contains('\t'))?;
-    let of_function =
-        |path: &String| format!("{}/{path}\t{CODE_DIRECTORY}/{path}\t{}", Room::inside("src"), job.mtime);
+/// Whether the interpreter can compile it; a tab would end its name in the list.
+pub(super) fn is_source(path: &str) -> bool {
+    path.ends_with(".py") && !path.contains('\t')
+}
+
+/// Writes the sources and the script.
+pub(super) fn prepare(job: &PrecompileJob<'_>, room: &Room<'_>) -> Result<Script, PrecompileError> {
+    let mut sources = job.lay_out(&room.folder.join(SOURCES), is_source)?;
+    // Their times are what they will be in the image; those of an image are 0.
+    let of_function = |path: &String| format!("{}/{SOURCES}/{path}\t{CODE_DIRECTORY}/{path}\t", room.inside);
     let mut list: Vec<String> = sources.iter().map(of_function).collect();
     let mut workers = Vec::new();
     let folder = format!("{WORKER_DIRECTORY}/python");
-    if let Some(outside) = room.of_image(&folder) {
+    if let Some(outside) = room.image.and_then(|image| of_image(image, &folder)) {
         uncompiled(&outside, &folder, &mut workers)?;
     }
     workers.sort();
     list.extend(workers.iter().map(|path| format!("{path}\t{path}\t0")));
     sources.append(&mut workers);
-    fs::write(room.outside("list"), list.join("\n"))?;
-    fs::write(room.outside("compile.py"), SCRIPT)?;
-    let folder = Room::inside("");
-    let folder = folder.trim_end_matches('/').to_owned();
-    let arguments = vec![
+    fs::write(room.folder.join("list"), list.join("\n"))?;
+    fs::write(room.folder.join("compile.py"), SCRIPT)?;
+    let arguments = [
         // Neither the user's nor the image's own start-up modules.
         "-S".to_owned(),
         "-s".to_owned(),
         "-B".to_owned(),
-        Room::inside("compile.py"),
-        folder,
+        format!("{}/compile.py", room.inside),
+        room.inside.to_owned(),
+        room.scratch.to_owned(),
+        room.results.to_string(),
     ];
     let environment = &[("PYTHONHASHSEED", "0"), ("LC_ALL", "C.UTF-8")];
-    Ok(Script { arguments, environment, sources })
+    Ok(Script { arguments: arguments.into(), environment, sources })
+}
+
+/// A folder of an unpacked image, when it is one.
+fn of_image(image: &Path, path: &str) -> Option<std::path::PathBuf> {
+    let path = path.trim_start_matches('/');
+    let real = fs::canonicalize(image.join(path)).ok()?;
+    // Not through a link that leads out of the image.
+    (real == fs::canonicalize(image).ok()?.join(path)).then_some(real)
 }
 
 /// The sources below a folder of the image that nothing was made of yet.
@@ -85,33 +73,27 @@ fn uncompiled(outside: &Path, inside: &str, into: &mut Vec<String>) -> io::Resul
 }
 
 /// Takes over what was compiled.
-pub(super) fn collect(sources: &[String], said: &str, room: &Room) -> Result<Caches, PrecompileError> {
-    let mut lines = said.lines();
-    let tag = lines.next().unwrap_or_default();
+pub(super) fn collect(sources: &[String], from: &mut impl BufRead) -> Result<Caches, PrecompileError> {
+    let tag = results::line(from)?.unwrap_or_default();
     if !tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
         return Err(PrecompileError::Failed(format!("the interpreter calls itself {tag:?}")));
     }
     let mut caches = Caches::default();
-    for line in lines {
-        let (number, reason) = line.split_once(' ').map_or((line, None), |(number, why)| (number, Some(why)));
-        let Some((at, source)) = number.parse().ok().and_then(|at: usize| Some((at, sources.get(at)?)))
-        else {
-            return Err(PrecompileError::Failed(format!("the interpreter said {line:?}")));
-        };
-        match reason {
-            None => {
-                let bytes = result(&room.outside("out").join(at.to_string()))?;
-                let path = compiled_path(source, tag);
+    for made in results::read(from)? {
+        let source = results::source(&made.label, sources)?;
+        match made.outcome {
+            Ok(bytes) => {
+                let path = compiled_path(source, &tag);
                 match path.strip_prefix('/') {
                     Some(path) => caches.workers.push((path.to_owned(), bytes)),
                     None => caches.files.push((path, bytes)),
                 }
             }
-            Some(reason) if is_own(source) && !source.starts_with('/') => {
+            Err(reason) if is_own(source) && !source.starts_with('/') => {
                 caches.warnings.push(format!("{source} does not compile: {reason}"));
             }
             // Packages bring files for other versions, which nobody imports.
-            Some(_) => {}
+            Err(_) => {}
         }
     }
     caches.files.sort();

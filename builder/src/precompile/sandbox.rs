@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use contract::environment::CONTAINER_UID;
 
 use super::PrecompileError;
+use super::plan::{Plan, failure};
 
 /// Where system programs are, whatever the caller's PATH.
 const FOLDERS: [&str; 4] = ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin"];
@@ -25,10 +26,8 @@ const FILE: u64 = 256 << 20;
 pub(super) struct Run<'a> {
     /// The folder that becomes the root.
     pub(super) root: &'a Path,
-    /// The program, which may be looked for on the root's PATH, and its arguments.
-    pub(super) argv: Vec<String>,
-    /// Its whole environment.
-    pub(super) environment: Vec<(String, String)>,
+    /// What is run in it.
+    pub(super) plan: &'a Plan,
     /// When it is killed.
     pub(super) timeout: Duration,
 }
@@ -44,7 +43,7 @@ pub(super) fn probe() -> Result<(), PrecompileError> {
 }
 
 /// Runs to the end; answers what was printed.
-pub(super) fn run(run: &Run<'_>) -> Result<String, PrecompileError> {
+pub(super) fn run(run: &Run<'_>) -> Result<io::BufReader<fs::File>, PrecompileError> {
     let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
     let limits = [
         "--core=0".to_owned(),
@@ -59,9 +58,9 @@ pub(super) fn run(run: &Run<'_>) -> Result<String, PrecompileError> {
         .args(sandbox.get_args())
         .arg(format!("--root={}", run.root.display()))
         .args(["--wd=/", "--"])
-        .args(&run.argv)
+        .args(&run.plan.argv)
         .env_clear()
-        .envs(run.environment.iter().map(|(name, value)| (name, value)))
+        .envs(&run.plan.environment)
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
         .stderr(err.try_clone()?)
@@ -69,20 +68,14 @@ pub(super) fn run(run: &Run<'_>) -> Result<String, PrecompileError> {
         .spawn()?;
     let status = wait(&mut child, run.timeout)?.ok_or(PrecompileError::TimedOut)?;
     if status.success() {
-        return Ok(words(&mut out)?);
+        out.rewind()?;
+        return Ok(io::BufReader::new(out));
     }
-    let said = words(&mut err)?;
-    let last: Vec<&str> = said.trim().lines().rev().take(3).collect();
-    let last = last.into_iter().rev().collect::<Vec<_>>().join("; ");
     match status.code() {
-        Some(UNSUPPORTED) => Err(PrecompileError::Unsupported(last)),
-        _ if last.is_empty() => Err(PrecompileError::Failed(status.to_string())),
-        _ => Err(PrecompileError::Failed(last)),
+        Some(code) => Err(failure(code, &words(&mut err)?)),
+        None => Err(PrecompileError::Failed(status.to_string())),
     }
 }
-
-/// The exit code by which a script says that its interpreter has no compiled caches.
-pub(super) const UNSUPPORTED: i32 = 42;
 
 /// `unshare` with all that is not shared.
 fn namespaces() -> Result<Command, PrecompileError> {

@@ -216,7 +216,6 @@ impl Precompile for Fixed {
         Ok(Caches {
             files: vec![("cache/x".into(), b"1".to_vec())],
             workers: vec![("usr/local/lib/zipship/x".into(), b"2".to_vec())],
-            variable: Some(("CACHE".into(), "/there".into())),
             warnings: vec!["a.js does not compile: no".into()],
         })
     }
@@ -234,6 +233,9 @@ fn compiled_caches_are_a_layer_of_their_own_on_top() {
     // The workers' lie below the function's.
     let paths: Vec<Vec<String>> = with.image.layers[3..].iter().map(paths).collect();
     assert_eq!(paths, [vec!["usr/local/lib/zipship/x"], vec!["home/app/function/cache/x"]]);
-    assert_eq!(with.image.parsed_config().unwrap().config.env_value("CACHE"), Some("/there"));
+    assert_eq!(
+        with.image.parsed_config().unwrap().config.env_value("NODE_COMPILE_CACHE"),
+        Some("/home/app/function/.node-compile-cache")
+    );
     assert_eq!(with.report.warnings, ["a.js does not compile: no"]);
 }
