@@ -8,6 +8,7 @@ mod compile;
 mod error;
 mod instance;
 pub mod local;
+mod precompile;
 
 use std::fs::File;
 use std::future::Future;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 pub use compile::{CompileOutcome, CompileSpec, FORWARDER};
 pub use error::RunnerError;
 pub use instance::{Compression, Exited, InstanceFds, InstanceInfo, InstanceSpec, InstanceState};
+pub use precompile::{PrecompileSpec, RESULT_BYTES, RESULTS_FD, SCRATCH, SOURCES};
 
 /// A boxed future, so that the trait below can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -53,6 +55,9 @@ pub trait Backend: Send + Sync {
 
     /// Runs a compiler in a sandbox without network, to its end.
     fn compile(&self, spec: CompileSpec) -> BoxFuture<'_, Result<CompileOutcome, RunnerError>>;
+
+    /// Runs an image's interpreter over somebody's sources, in a sandbox without network, to its end.
+    fn precompile(&self, spec: PrecompileSpec) -> BoxFuture<'_, Result<CompileOutcome, RunnerError>>;
 
     /// A new subscription to the ends of instances. Ends before the subscription are not in it.
     fn exits(&self) -> UnboundedReceiver<Exited>;

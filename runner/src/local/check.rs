@@ -2,8 +2,10 @@
 
 use std::path::{Component, Path};
 
+use oci::Digest;
+
 use super::overlay::LAYERS_MAX;
-use super::wire::CompileCall;
+use super::wire::{CompileCall, PrecompileCall};
 use crate::{InstanceSpec, RunnerError};
 
 /// Fine, or what is wrong.
@@ -21,14 +23,7 @@ pub(crate) fn id(id: &str) -> Checked {
 
 pub(crate) fn instance(spec: &InstanceSpec) -> Checked {
     id(&spec.id)?;
-    let layers = spec.layers.len();
-    require((1..=LAYERS_MAX).contains(&layers), || {
-        format!("{layers} layers, 1 to {LAYERS_MAX} are possible")
-    })?;
-    let mut distinct = spec.layers.clone();
-    distinct.sort();
-    distinct.dedup();
-    require(distinct.len() == layers, || "a layer is named twice".to_owned())?;
+    layers(&spec.layers)?;
     program(&spec.entrypoint, &spec.working_directory)?;
     let labels: usize = spec.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
     require(labels <= LABEL_BYTES, || format!("labels of {labels} bytes, at most {LABEL_BYTES}"))?;
@@ -41,10 +36,28 @@ pub(crate) fn compile(call: &CompileCall) -> Checked {
     program(&call.argv, &call.workdir)?;
     let below = ["/src", "/gopath"].iter().any(|directory| Path::new(&call.workdir).starts_with(directory));
     require(below, || format!("the working directory {:?} is not below /src or /gopath", call.workdir))?;
-    within("memory_mb", call.memory_mb, 64, 65_536)?;
-    require((1..=3_600_000).contains(&call.timeout_ms), || {
-        format!("timeout_ms {} is not 1 to 3600000", call.timeout_ms)
-    })
+    job_limits(call.memory_mb, call.timeout_ms)
+}
+
+pub(crate) fn precompile(call: &PrecompileCall) -> Checked {
+    id(&call.id)?;
+    layers(&call.layers)?;
+    program(&call.argv, "/")?;
+    job_limits(call.memory_mb, call.timeout_ms)
+}
+
+fn job_limits(memory_mb: u32, timeout_ms: u64) -> Checked {
+    within("memory_mb", memory_mb, 64, 65_536)?;
+    require((1..=3_600_000).contains(&timeout_ms), || format!("timeout_ms {timeout_ms} is not 1 to 3600000"))
+}
+
+fn layers(layers: &[Digest]) -> Checked {
+    let count = layers.len();
+    require((1..=LAYERS_MAX).contains(&count), || format!("{count} layers, 1 to {LAYERS_MAX} are possible"))?;
+    let mut distinct = layers.to_owned();
+    distinct.sort();
+    distinct.dedup();
+    require(distinct.len() == count, || "a layer is named twice".to_owned())
 }
 
 pub(crate) fn millicores(value: u32) -> Checked {

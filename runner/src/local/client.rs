@@ -16,10 +16,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::wire::{self, Answer, Call, CompileCall, FromLauncher, Request};
+use super::wire::{self, Answer, Call, CompileCall, FromLauncher, PrecompileCall, Request};
 use crate::{
     Backend, BoxFuture, CompileOutcome, CompileSpec, Compression, Exited, InstanceFds, InstanceInfo,
-    InstanceSpec, RunnerError,
+    InstanceSpec, PrecompileSpec, RunnerError,
 };
 
 type Outcome = Result<Answer, RunnerError>;
@@ -88,6 +88,13 @@ impl Client {
         }
         drop(fds);
         receiver.await.unwrap_or(Err(RunnerError::Disconnected))
+    }
+
+    async fn compiled(&self, call: Call, fds: Vec<OwnedFd>) -> Result<CompileOutcome, RunnerError> {
+        match self.call(call, fds).await? {
+            Answer::Compiled(outcome) => Ok(outcome),
+            other => Err(unexpected(&other)),
+        }
     }
 
     async fn done(&self, call: Call, fds: Vec<OwnedFd>) -> Result<(), RunnerError> {
@@ -206,10 +213,25 @@ impl Backend for Client {
                 timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
             };
             let fds = [Some(spec.log), spec.inlet].into_iter().flatten().collect();
-            match self.call(Call::Compile(call), fds).await? {
-                Answer::Compiled(outcome) => Ok(outcome),
-                other => Err(unexpected(&other)),
+            self.compiled(Call::Compile(call), fds).await
+        })
+    }
+
+    fn precompile(&self, spec: PrecompileSpec) -> BoxFuture<'_, Result<CompileOutcome, RunnerError>> {
+        Box::pin(async move {
+            if !spec.source.ends_with(PathBuf::from("builds").join(&spec.id).join("src")) {
+                let text = format!("the source of {} must be builds/{}/src", spec.id, spec.id);
+                return Err(RunnerError::Invalid(text));
             }
+            let call = PrecompileCall {
+                id: spec.id,
+                layers: spec.layers,
+                argv: spec.argv,
+                environment: spec.environment,
+                memory_mb: spec.memory_mb,
+                timeout_ms: u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX),
+            };
+            self.compiled(Call::Precompile(call), vec![spec.log, spec.results]).await
         })
     }
 

@@ -39,7 +39,14 @@ pub(crate) fn mount_job(
     inlet.map_or(Ok(()), |inlet| inlet::open(inlet, &points.join(inlet::POINT)))
 }
 
-/// Undoes `mount_job`, as far as it came.
+/// Mounts what a precompile job needs below `points`: its sources.
+pub(crate) fn mount_sources(id: &str, server: &OwnedFd, uid: u32, points: &Path) -> io::Result<()> {
+    let target = points.join("src");
+    fs::create_dir_all(&target)?;
+    bind_from_server(server, uid, &format!("builds/{id}/src"), &target)
+}
+
+/// Undoes `mount_job` or `mount_sources`, as far as it came.
 pub(crate) fn unmount_job(points: &Path) -> io::Result<()> {
     let network = points.join(inlet::POINT);
     if network.exists() {

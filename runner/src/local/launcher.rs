@@ -351,7 +351,8 @@ impl Launcher {
 
     /// Begins what is asked for. An error is the answer; otherwise it comes later.
     fn call(&mut self, caller: Caller, call: Call, fds: Vec<OwnedFd>) -> Result<(), RunnerError> {
-        let makes_children = matches!(call, Call::Start(_) | Call::Compile(_) | Call::LimitCpu { .. });
+        let makes_children =
+            matches!(call, Call::Start(_) | Call::Compile(_) | Call::Precompile(_) | Call::LimitCpu { .. });
         if makes_children && self.children.len() >= CHILDREN_MAX {
             return Err(RunnerError::Unavailable(format!("more than {CHILDREN_MAX} processes at once")));
         }
@@ -373,6 +374,7 @@ impl Launcher {
                 let [log] = exactly(fds)?;
                 self.compile(caller, job, log, inlet)
             }
+            Call::Precompile(job) => self.precompile(caller, job, exactly(fds)?),
             Call::LimitCpu { instance, millicores } => {
                 check::millicores(millicores)?;
                 self.limit_cpu(caller, instance, millicores)

@@ -4,14 +4,14 @@
 //! <data>/                root, passable
 //!   server/              the server's (0700)
 //!     run/               sockets of instances
-//!     builds/<id>/       src and out of a compile job
+//!     builds/<id>/       src and out of a compile job, src of a precompile job
 //!   launcher/            the launcher's (root, 0700)
 //!     lock               held while a launcher of this directory lives
 //!     layers/<hex>/      unpacked layers by diff id; .tmp-* while being unpacked
 //!     roots/<key>/       mounted root file systems, one a distinct list of layers
 //!     bundles/<id>/      config.json, pid, log of the runtime
 //!     runtime/           the OCI runtime's state
-//!     compile/<id>/      mount points of a compile job
+//!     compile/<id>/      mount points of a compile or precompile job
 //!     skeleton/          top layer of every root: the mount points, with the right modes
 //!     compile-root/      the root of compile jobs: nothing but mount points
 //! ```

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use oci::Digest;
 use rustix::process::{Pid, Signal, WaitStatus};
 use serde_json::Value;
 
 use super::launcher::{Caller, Job, Launcher};
 use super::overlay::RootKey;
 use super::spec::{self, Frame};
-use super::wire::{self, Answer, CompileCall, FromLauncher};
+use super::wire::{self, Answer, CompileCall, FromLauncher, PrecompileCall};
 use super::{check, compile, descriptors, inlet, oci_runtime};
 use crate::{CompileOutcome, Exited, InstanceInfo, InstanceSpec, InstanceState, RunnerError};
 
@@ -43,7 +44,24 @@ pub(crate) struct Sandbox {
 #[derive(Debug)]
 enum Kind {
     Instance { starter: Caller, root: RootKey },
-    Compile { caller: Caller, timeout: Duration, timed_out: bool, outcome: Option<CompileOutcome> },
+    Compile(CompileJob),
+}
+
+/// A compile or precompile job.
+#[derive(Debug)]
+struct CompileJob {
+    caller: Caller,
+    /// The image's, when it runs in one.
+    root: Option<RootKey>,
+    timeout: Duration,
+    timed_out: bool,
+    outcome: Option<CompileOutcome>,
+}
+
+impl CompileJob {
+    fn new(caller: Caller, timeout_ms: u64, root: Option<RootKey>) -> Self {
+        Self { caller, root, timeout: Duration::from_millis(timeout_ms), timed_out: false, outcome: None }
+    }
 }
 
 impl Sandbox {
@@ -82,10 +100,7 @@ impl Launcher {
         check::instance(&spec)?;
         descriptors::instance(&fds, self.config.uid)?;
         self.require_unused(&spec.id)?;
-        if let Some(missing) = spec.layers.iter().find(|layer| !self.layers.has(layer)) {
-            return Err(RunnerError::LayerMissing(missing.to_string()));
-        }
-        let (root, path) = self.roots.acquire(&spec.layers).map_err(|error| sandbox("the root", &error))?;
+        let (root, path) = self.root_of(&spec.layers)?;
         let cgroup = self.cgroups.path(&spec.id);
         let frame = Frame { root: &path, cgroup: &cgroup, limits_swap: self.cgroups.limits_swap() };
         match self.create(&spec.id, &spec::instance(&spec, frame), None, &fds) {
@@ -126,8 +141,7 @@ impl Launcher {
         let document = spec::compile(&call, &toolchain, &points, network.as_deref(), frame);
         match made.and_then(|()| self.create(&call.id, &document, Some(log.as_fd()), &[])) {
             Ok(pid) => {
-                let timeout = Duration::from_millis(call.timeout_ms);
-                let kind = Kind::Compile { caller, timeout, timed_out: false, outcome: None };
+                let kind = Kind::Compile(CompileJob::new(caller, call.timeout_ms, None));
                 self.sandboxes.insert(call.id, Sandbox::new(kind, BTreeMap::new(), pid));
                 Ok(())
             }
@@ -136,6 +150,44 @@ impl Launcher {
                 Err(sandbox("the compile job", &error))
             }
         }
+    }
+
+    pub(super) fn precompile(
+        &mut self,
+        caller: Caller,
+        call: PrecompileCall,
+        fds: [OwnedFd; 2],
+    ) -> Result<(), RunnerError> {
+        check::precompile(&call)?;
+        fds.iter().try_for_each(|fd| descriptors::channel(fd, self.config.uid))?;
+        self.require_unused(&call.id)?;
+        let [log, results] = fds;
+        let points = self.paths.compile(&call.id);
+        let (root, path) = self.root_of(&call.layers)?;
+        let mounted = compile::mount_sources(&call.id, &self.server_directory, self.config.uid, &points);
+        let cgroup = self.cgroups.path(&call.id);
+        let frame = Frame { root: &path, cgroup: &cgroup, limits_swap: self.cgroups.limits_swap() };
+        let document = spec::precompile(&call, &points.join("src"), frame);
+        match mounted.and_then(|()| self.create(&call.id, &document, Some(log.as_fd()), &[results])) {
+            Ok(pid) => {
+                let kind = Kind::Compile(CompileJob::new(caller, call.timeout_ms, Some(root)));
+                self.sandboxes.insert(call.id, Sandbox::new(kind, BTreeMap::new(), pid));
+                Ok(())
+            }
+            Err(error) => {
+                self.unmount_job(&points);
+                self.release(&root);
+                Err(sandbox("the precompile job", &error))
+            }
+        }
+    }
+
+    /// The root of an image's layers, all of which must be there. To be given back with `release`.
+    fn root_of(&mut self, layers: &[Digest]) -> Result<(RootKey, PathBuf), RunnerError> {
+        if let Some(missing) = layers.iter().find(|layer| !self.layers.has(layer)) {
+            return Err(RunnerError::LayerMissing(missing.to_string()));
+        }
+        self.roots.acquire(layers).map_err(|error| sandbox("the root", &error))
     }
 
     fn create(
@@ -182,8 +234,8 @@ impl Launcher {
         sandbox.made = true;
         let starter = match &sandbox.kind {
             Kind::Instance { starter, .. } => Some(*starter),
-            Kind::Compile { timeout, .. } => {
-                sandbox.kill_at = Some(Instant::now() + *timeout);
+            Kind::Compile(job) => {
+                sandbox.kill_at = Some(Instant::now() + job.timeout);
                 None
             }
         };
@@ -208,9 +260,9 @@ impl Launcher {
         sandbox.process = None;
         sandbox.kill_at = None;
         let (code, signal) = (status.exit_status(), status.terminating_signal());
-        if let Kind::Compile { timed_out, outcome, .. } = &mut sandbox.kind {
-            *outcome = Some(match (code, signal) {
-                _ if *timed_out => CompileOutcome::TimedOut,
+        if let Kind::Compile(job) = &mut sandbox.kind {
+            job.outcome = Some(match (code, signal) {
+                _ if job.timed_out => CompileOutcome::TimedOut,
                 (Some(0), _) => CompileOutcome::Exited(0),
                 _ if out_of_memory => CompileOutcome::OutOfMemory,
                 (Some(code), _) => CompileOutcome::Exited(code),
@@ -252,10 +304,11 @@ impl Launcher {
                     self.reply(starter, Err(failure));
                 }
             }
-            Kind::Compile { caller, outcome, .. } => {
+            Kind::Compile(job) => {
                 self.unmount_job(&self.paths.compile(id));
+                job.root.iter().for_each(|root| self.release(root));
                 let failure = sandbox.failure.unwrap_or(RunnerError::Disconnected);
-                self.reply(caller, outcome.map(Answer::Compiled).ok_or(failure));
+                self.reply(job.caller, job.outcome.map(Answer::Compiled).ok_or(failure));
             }
         }
         for stopper in sandbox.stoppers {
@@ -309,8 +362,8 @@ impl Launcher {
             sandbox.signal(Signal::KILL);
             // The runtime's overdue end must still be told from others: its deadline stays, a second away.
             sandbox.kill_at = (!sandbox.made).then(|| now + Duration::from_secs(1));
-            if let Kind::Compile { timed_out, .. } = &mut sandbox.kind {
-                *timed_out = sandbox.made && sandbox.state == InstanceState::Running;
+            if let Kind::Compile(job) = &mut sandbox.kind {
+                job.timed_out = sandbox.made && sandbox.state == InstanceState::Running;
             }
         }
     }
@@ -372,7 +425,7 @@ impl Launcher {
 
     fn unmount_job(&self, points: &Path) {
         if let Err(error) = compile::unmount_job(points) {
-            tracing::warn!(%error, path = %points.display(), "mounts of a compile job stay behind");
+            tracing::warn!(%error, path = %points.display(), "mounts of a job stay behind");
         }
     }
 }

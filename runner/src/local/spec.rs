@@ -1,4 +1,5 @@
-//! A sandbox, described once: the OCI runtime-spec document (version 1.0.2) of an instance and of a compile job.
+//! A sandbox, described once: the OCI runtime-spec document (version 1.0.2) of an instance, of a compile job and
+//! of a precompile job.
 
 use std::path::Path;
 
@@ -9,8 +10,8 @@ use rustix::process::{Resource, getrlimit};
 use serde_json::{Value, json};
 
 use super::seccomp;
-use super::wire::CompileCall;
-use crate::InstanceSpec;
+use super::wire::{CompileCall, PrecompileCall};
+use crate::{InstanceSpec, RESULT_BYTES, RESULTS_FD, SCRATCH, SOURCES};
 
 /// Bytes of an instance's `/tmp`; what is written there counts as its memory too.
 const TMP_BYTES: u64 = 64 << 20;
@@ -20,6 +21,10 @@ const COMPILE_TMP_BYTES: u64 = 1 << 30;
 const COMPILE_FILE_BYTES: u64 = 512 << 20;
 /// Processes and threads of a compile job.
 const COMPILE_PIDS: u32 = 1024;
+/// Bytes of a precompile job's scratch, counted as its memory too.
+const SCRATCH_BYTES: u64 = 256 << 20;
+/// Processes and threads of a precompile job: node has a dozen.
+const PRECOMPILE_PIDS: u32 = 64;
 /// Open files of a process in a sandbox; less where the machine does not allow as many.
 const OPEN_FILES: u64 = 65_536;
 /// Microseconds of a CPU period: 1 millicore is a quota of 100.
@@ -76,6 +81,17 @@ pub(crate) fn compile(
         }
     }
     document
+}
+
+/// The document of a precompile job; `source` is what it sees at [`SOURCES`].
+pub(crate) fn precompile(call: &PrecompileCall, source: &Path, frame: Frame<'_>) -> Value {
+    // After the three standard descriptors comes the one that was handed over.
+    const { assert!(RESULTS_FD == 3) };
+    let process = process(&call.argv, variables(&call.environment), "/", Some(RESULT_BYTES));
+    let mut mounts = system_mounts();
+    // A root is read-only and has no place for the sources: they lie in the scratch, where one can be made.
+    mounts.extend([tmpfs(SCRATCH, SCRATCH_BYTES, &[]), bind(source, SOURCES, "ro")]);
+    document(process, mounts, resources(call.memory_mb, PRECOMPILE_PIDS, frame), frame)
 }
 
 fn variables(environment: &std::collections::BTreeMap<String, String>) -> Vec<String> {

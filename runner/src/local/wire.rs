@@ -60,6 +60,8 @@ pub(crate) enum Call {
     },
     /// One descriptor: the log. A second one for a job that fetches: where its listening socket is sent.
     Compile(CompileCall),
+    /// Two descriptors: log, results.
+    Precompile(PrecompileCall),
 }
 
 /// A compile job without paths: the launcher knows where `builds/<id>` is.
@@ -69,6 +71,18 @@ pub(crate) struct CompileCall {
     pub argv: Vec<String>,
     pub environment: BTreeMap<String, String>,
     pub workdir: String,
+    pub memory_mb: u32,
+    pub timeout_ms: u64,
+}
+
+/// A precompile job, likewise.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PrecompileCall {
+    pub id: String,
+    /// Diff ids, the lowest first.
+    pub layers: Vec<Digest>,
+    pub argv: Vec<String>,
+    pub environment: BTreeMap<String, String>,
     pub memory_mb: u32,
     pub timeout_ms: u64,
 }

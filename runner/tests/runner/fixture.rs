@@ -167,6 +167,7 @@ pub(crate) fn server(arguments: &[String]) -> ExitCode {
                 _ if name.starts_with("life_") => crate::life::run(name, &server, &client).await,
                 _ if name.starts_with("unpack_") => crate::unpack::run(name, &server, &client).await,
                 _ if name.starts_with("hostile_") => crate::hostile::run(name, &server, &client).await,
+                _ if name.starts_with("precompile_") => crate::precompile::run(name, &server, &client).await,
                 _ if name.starts_with("compile_") => crate::compile::run(name, &server, &client).await,
                 _ => crate::instances::run(name, &server, &client).await,
             }

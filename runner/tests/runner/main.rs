@@ -6,6 +6,7 @@ mod fixture;
 mod hostile;
 mod instances;
 mod life;
+mod precompile;
 mod unpack;
 
 use std::process::ExitCode;
@@ -19,8 +20,14 @@ fn main() -> ExitCode {
         Some("server") => fixture::server(&arguments[2..]),
         _ => {
             let arguments = Arguments::from_args();
-            let trials =
-                [instances::trials(), unpack::trials(), life::trials(), compile::trials(), hostile::trials()];
+            let trials = [
+                instances::trials(),
+                unpack::trials(),
+                life::trials(),
+                compile::trials(),
+                precompile::trials(),
+                hostile::trials(),
+            ];
             libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
         }
     }
