@@ -8,6 +8,7 @@ use crate::killpoint;
 pub const EFFECTS: &[&str] = &[
     "modules.download",
     "compile.run",
+    "caches.compile",
     "image.push",
     "image.tag",
     "layers.unpack",

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use builder::layer::LayerOptions;
+use builder::precompile::Precompile;
 use builder::{ArchiveFile, BuildRequest, Built};
 use contract::runtime::Runtime;
 use oci::digest::Hasher;
 use oci::{Digest, Reference};
 
-use super::{Platform, compile::SandboxCompile, effect::effect, job::Failure};
+use super::{Platform, compile::SandboxCompile, effect::effect, job::Failure, precompile::SandboxPrecompile};
 use crate::store::deploys::Deploy;
 
 /// Reads the archive as it was when the deploy was asked for, and checks that it still is.
@@ -45,6 +46,7 @@ pub(super) async fn build(
     // Never closed.
     let _place = platform.building.acquire().await.map_err(Failure::because)?;
     let compile = SandboxCompile::new(platform, &deploy.id);
+    let precompile = SandboxPrecompile::new(platform, deploy, runtime, &base);
     let (handler, limits) = (deploy.config.handler.clone(), platform.archive_limits);
     let labels = BTreeMap::from([
         ("zipship.function.id".to_owned(), deploy.function_id.clone()),
@@ -59,7 +61,7 @@ pub(super) async fn build(
             base: &base,
             limits,
             compile: Some(&compile),
-            precompile: None,
+            precompile: precompile.as_ref().map(|one| one as &dyn Precompile),
             labels: &labels,
             description: builder::Description::default(),
             layers: LayerOptions { cache: Some(&cache), ..LayerOptions::default() },

@@ -16,8 +16,10 @@ mod compile;
 pub mod effect;
 mod image;
 mod job;
+mod precompile;
 mod queue;
 mod routes;
+mod scratch;
 mod switch;
 mod verify;
 
@@ -53,7 +55,7 @@ pub struct Platform {
     pub registry_host: String,
     /// Places of [`BUILDS_AT_ONCE`].
     pub building: Semaphore,
-    /// Makes sandboxes, also for the Go compiler.
+    /// Makes sandboxes, also for the Go compiler and for compiled caches.
     pub backend: Arc<dyn Backend>,
     /// Starts what was built.
     pub instances: LocalInstances,

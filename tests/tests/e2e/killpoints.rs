@@ -25,6 +25,7 @@ const OF_A_DEPLOY: &[&str] = &[
     "deploy.building",
     "modules.download",
     "compile.run",
+    "caches.compile",
     "deploy.pushing",
     "image.push",
     "deploy.verifying",
@@ -61,7 +62,15 @@ const LIMIT: Duration = Duration::from_secs(25);
 const DRAINED: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 const NODE: Spec<'_> = Spec { runtime: "node10", handler: "handler.handle", privacy: "public" };
+const PYTHON: Spec<'_> = Spec { runtime: "python311", handler: "handler.handle", privacy: "public" };
 const GO: Spec<'_> = Spec { runtime: "golang", handler: ".", privacy: "public" };
+
+/// With packages that are compiled ahead.
+fn python() -> Zip {
+    let handler = "import dep\n\n\ndef handle(event, context):\n    return dep.TEXT\n";
+    let filler = "def f(a, b):\n    return [a, b]\n\n\n".repeat(2000);
+    Zip::of("handler.py", handler).file("package/dep.py", &format!("{filler}TEXT = 'new'\n"))
+}
 
 fn node(answer: &str) -> Zip {
     Zip::of("handler.js", &format!("module.exports.handle = async () => '{answer}';"))
@@ -105,6 +114,7 @@ async fn walk(server: &Server) -> anyhow::Result<()> {
     let golang = Function::create_in(server.api(), &function.namespace, GO).await?;
     golang.redeploy(&go()?).await?;
     let _ = server.api().delete(&format!("functions/{}", golang.id)).await?.expect(200);
+    Function::create_in(server.api(), &function.namespace, PYTHON).await?.redeploy(&python()).await?;
     let namespace = format!("namespaces/{}", function.namespace);
     let _ = server.api().patch(&namespace, &json!({"description": "changed"})).await?.expect(200);
     let _ = server.api().delete(&namespace).await?.expect(200);
@@ -142,8 +152,8 @@ async fn kill_at_each(side: &str, redeploys: Redeploys) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let mut server = Server::at_fixed_port()?;
     for name in OF_A_DEPLOY {
-        // Go is deployed once only; a second time would show nothing new.
-        if of_go(name) && redeploys == Redeploys::Yes {
+        // A second time these steps would show nothing new.
+        if (of_go(name) || of_python(name)) && redeploys == Redeploys::Yes {
             continue;
         }
         let point = format!("{name}.{side}");
@@ -158,14 +168,22 @@ fn of_go(point: &str) -> bool {
     ["compile.", "modules."].iter().any(|step| point.starts_with(step))
 }
 
+/// What only a deploy of a function with compiled caches does.
+fn of_python(point: &str) -> bool {
+    point.starts_with("caches.")
+}
+
 async fn kill_once(
     server: &mut Server,
     folder: &Path,
     point: &str,
     redeploys: Redeploys,
 ) -> anyhow::Result<()> {
-    let (spec, archive, answer) =
-        if of_go(point) { (GO, go()?, "Your response") } else { (NODE, node("new"), "new") };
+    let (spec, archive, answer) = match point {
+        _ if of_go(point) => (GO, go()?, "Your response"),
+        _ if of_python(point) => (PYTHON, python(), "new"),
+        _ => (NODE, node("new"), "new"),
+    };
     let (function, marker) = match redeploys {
         Redeploys::No => {
             let marker = armed(server, folder, point)?;

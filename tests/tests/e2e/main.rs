@@ -7,6 +7,7 @@ mod any_base;
 mod arm64;
 mod arrows;
 mod bad_input;
+mod caches;
 mod clients;
 mod database;
 mod errors_of_code;
