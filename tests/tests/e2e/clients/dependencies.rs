@@ -2,6 +2,7 @@
 //! installed is then uploaded and runs on the runtime.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     os::unix::fs::{MetadataExt as _, chown},
     path::{Path, PathBuf},
@@ -58,13 +59,13 @@ fn of_this_machine() -> Vec<String> {
     let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let variables = names.filter(|name| name.starts_with("PIP_")).map(|name| format!("--env={name}"));
     let home = PathBuf::from(env::var_os("HOME").unwrap_or_default());
-    let files = [
-        (PathBuf::from("/etc/pip.conf"), "/etc/pip.conf".to_owned()),
-        (home.join(".config/pip/pip.conf"), format!("{HOME}/.config/pip/pip.conf")),
-        (PathBuf::from(BUNDLE), BUNDLE.to_owned()),
-    ];
-    let there = files.into_iter().filter(|(from, _)| from.exists());
-    variables.chain(there.map(|(from, to)| format!("--volume={}:{to}:ro", from.display()))).collect()
+    let users = (home.join(".config/pip/pip.conf"), PathBuf::from(HOME).join(".config/pip/pip.conf"));
+    // What a variable names lies where it says.
+    let named = ["PIP_CERT", "PIP_CONFIG_FILE"].into_iter().filter_map(env::var_os).map(PathBuf::from);
+    let same = named.chain(["/etc/pip.conf", BUNDLE].map(PathBuf::from)).map(|path| (path.clone(), path));
+    let there: BTreeMap<_, _> = same.chain([users]).filter(|(from, _)| from.is_file()).collect();
+    let files = there.iter().map(|(from, to)| format!("--volume={}:{}:ro", from.display(), to.display()));
+    variables.chain(files).collect()
 }
 
 /// A build image, pushed to our registry as a user would give it to others, and pulled from there.
