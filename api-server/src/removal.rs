@@ -4,7 +4,11 @@
 use contract::api::NamespaceStatus;
 use futures_util::future::join_all;
 
-use crate::{AppState, store::StoreError, tokens};
+use crate::{
+    AppState,
+    store::{StoreError, persist},
+    tokens,
+};
 
 /// Removes a function that is `deleting`.
 ///
@@ -42,7 +46,7 @@ pub async fn namespace(state: &AppState, id: &str) -> Result<(), StoreError> {
 pub fn spawn_function(state: &AppState, id: String) {
     let state = state.clone();
     tokio::spawn(async move {
-        if let Err(error) = function(&state, &id).await {
+        if let Err(error) = persist(|| function(&state, &id)).await {
             tracing::error!(function.id = %id, %error, "a function could not be removed");
         }
     });
@@ -52,7 +56,7 @@ pub fn spawn_function(state: &AppState, id: String) {
 pub fn spawn_namespace(state: &AppState, id: String) {
     let state = state.clone();
     tokio::spawn(async move {
-        if let Err(error) = namespace(&state, &id).await {
+        if let Err(error) = persist(|| namespace(&state, &id)).await {
             tracing::error!(namespace.id = %id, %error, "a namespace could not be removed");
         }
     });

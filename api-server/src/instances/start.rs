@@ -21,6 +21,7 @@ use tokio::{
 };
 
 use super::{Inner, environment, image, logs, millicores, platform};
+use crate::store::persist;
 
 /// Processes and threads of an instance at once.
 const PIDS: u32 = 256;
@@ -34,7 +35,8 @@ pub(super) async fn start(
     instance: &str,
 ) -> Result<StartedInstance, StartFailure> {
     let begin = Instant::now();
-    let launch = inner.store.launch(&revision.id).await.map_err(platform)?;
+    // While the database is away callers wait, as for the instance: the gateway gives up a start that takes too long.
+    let launch = persist(|| inner.store.launch(&revision.id)).await.map_err(platform)?;
     let found = image::find(inner, &launch.revision.image_reference, &launch.revision.image_digest).await?;
     image::unpack(inner, &found).await?;
     let unpacked = Instant::now();

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use sqlx::{AnyConnection, AnyPool};
 
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
-pub use error::StoreError;
+pub use error::{StoreError, persist};
 pub use functions::{FunctionRow, FunctionUpdate, NewFunction, Updated};
 pub(crate) use keys::hex;
 pub use keys::{Bootstrap, BootstrapError, hash_key};
