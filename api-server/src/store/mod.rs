@@ -9,6 +9,7 @@
 //! bears text, 64-bit integers and bytes: ids are text, times are milliseconds since the Unix epoch. PostgreSQL's
 //! text has no NUL: [`row::storable`].
 
+mod bootstrap;
 mod database;
 pub mod deploys;
 mod error;
@@ -28,11 +29,12 @@ use std::sync::Arc;
 
 use sqlx::{AnyConnection, AnyPool};
 
+pub use bootstrap::{Bootstrap, BootstrapError};
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use error::{StoreError, persist};
 pub use functions::{FunctionRow, FunctionUpdate, NewFunction, Updated};
 pub(crate) use keys::hex;
-pub use keys::{Bootstrap, BootstrapError, hash_key};
+pub use keys::{KeyRow, NewKey, hash_key};
 pub use namespaces::{NamespaceRow, NewNamespace};
 use postgres::Role;
 pub use registry_namespaces::RegistryNamespaceRow;
@@ -47,6 +49,7 @@ use crate::{killpoint, secrets::Sealer};
 pub const WRITES: &[&str] = &[
     "organization.bootstrap",
     "key.create",
+    "key.revoke",
     "namespace.create",
     "namespace.ready",
     "namespace.fail",

@@ -9,6 +9,7 @@ mod deploys;
 mod described;
 mod functions;
 mod harness;
+mod keys;
 mod killpoints;
 mod libraries;
 mod lists;
