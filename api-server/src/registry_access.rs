@@ -7,7 +7,7 @@ use oci::Digest;
 use registry::{Action, Authorize, Denied};
 use subtle::ConstantTimeEq as _;
 
-use crate::store::{Store, hash_key, new_id};
+use crate::store::{Running, Store, hash_key, new_id};
 
 /// User of the server's own credential.
 const SERVICE_USER: &str = "zipship-service";
@@ -97,7 +97,8 @@ impl Authorize for RegistryAccess {
         Box::pin(async move {
             let running = self.store.running(repository, digest.as_str()).await;
             let running = running.map_err(std::io::Error::other)?;
-            Ok(running.map(|(name, version)| format!("function {name} runs it as version {version}")))
+            Ok(running
+                .map(|Running { kind, name, version }| format!("{kind} {name} runs it as version {version}")))
         })
     }
 }

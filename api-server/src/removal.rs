@@ -6,48 +6,49 @@ use futures_util::future::join_all;
 
 use crate::{
     AppState,
-    store::{StoreError, persist},
+    store::{Deleting, StoreError},
     tokens,
 };
 
-/// Removes a function that is `deleting`.
+/// Removes an application that is `deleting`. A container's images stay, as those of a namespace do.
 ///
 /// # Errors
 /// [`StoreError::Database`]; what is left is tried again at the next start.
-pub async fn function(state: &AppState, id: &str) -> Result<(), StoreError> {
-    state.deployments.removed(id).await;
-    forget(state, id).await
+pub async fn application(state: &AppState, gone: &Deleting) -> Result<(), StoreError> {
+    state.deployments.removed(&gone.id).await;
+    forget(state, gone).await
 }
 
-/// Drops what is kept of a function of which nothing runs.
-async fn forget(state: &AppState, id: &str) -> Result<(), StoreError> {
-    // Rows last: whoever finds the function gone finds nothing of it.
-    if let Some(archive) = state.store.function_by_id(id).await?.and_then(|function| function.archive) {
-        state.archives.remove(&archive.key).await;
+/// Drops what is kept of an application of which nothing runs.
+async fn forget(state: &AppState, gone: &Deleting) -> Result<(), StoreError> {
+    // Rows last: whoever finds the application gone finds nothing of it.
+    if let Some(key) = &gone.archive_key {
+        state.archives.remove(key).await;
     }
-    state.store.function_gone(id).await
+    state.store.application_gone(gone).await
 }
 
-/// Removes a namespace that is `deleting`, with its functions. Its registry namespace and images stay.
+/// Removes a namespace that is `deleting`, with its applications. Its registry namespace and images stay.
 ///
 /// # Errors
 /// [`StoreError::Database`]; what is left is tried again at the next start.
 pub async fn namespace(state: &AppState, id: &str) -> Result<(), StoreError> {
-    let functions = state.store.deleting_functions(Some(id)).await?;
+    let mut going = state.store.deleting_applications().await?;
+    going.retain(|gone| gone.namespace_id == id);
     // All at once: none of them serves while another one drains.
-    join_all(functions.iter().map(|function_id| state.deployments.removed(function_id))).await;
-    for function_id in functions {
-        forget(state, &function_id).await?;
+    join_all(going.iter().map(|gone| state.deployments.removed(&gone.id))).await;
+    for gone in &going {
+        forget(state, gone).await?;
     }
     state.store.namespace_gone(id).await
 }
 
-/// [`function`] in the background; a failure is logged.
-pub fn spawn_function(state: &AppState, id: String) {
+/// [`application`] in the background; a failure is logged.
+pub fn spawn_application(state: &AppState, gone: Deleting) {
     let state = state.clone();
     tokio::spawn(async move {
-        if let Err(error) = persist(|| function(&state, &id)).await {
-            tracing::error!(function.id = %id, %error, "a function could not be removed");
+        if let Err(error) = application(&state, &gone).await {
+            tracing::error!(function.id = %gone.id, %error, "an application could not be removed");
         }
     });
 }
@@ -56,7 +57,7 @@ pub fn spawn_function(state: &AppState, id: String) {
 pub fn spawn_namespace(state: &AppState, id: String) {
     let state = state.clone();
     tokio::spawn(async move {
-        if let Err(error) = persist(|| namespace(&state, &id)).await {
+        if let Err(error) = namespace(&state, &id).await {
             tracing::error!(namespace.id = %id, %error, "a namespace could not be removed");
         }
     });
@@ -82,10 +83,9 @@ pub async fn resume(state: &AppState) -> Result<(), StoreError> {
         tokens::spawn_key_pair(state, id);
     }
     let namespaces = state.store.namespaces_in_state(NamespaceStatus::Deleting).await?;
-    for id in state.store.deleting_functions(None).await? {
-        let own = state.store.function_by_id(&id).await?;
-        if own.is_some_and(|function| !namespaces.contains(&function.namespace_id)) {
-            spawn_function(state, id);
+    for gone in state.store.deleting_applications().await? {
+        if !namespaces.contains(&gone.namespace_id) {
+            spawn_application(state, gone);
         }
     }
     for id in namespaces {

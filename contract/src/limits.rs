@@ -12,6 +12,9 @@ pub const DEFAULT_MAX_SCALE: u32 = 20;
 /// One invocation's limit where none is named, in milliseconds.
 pub const DEFAULT_TIMEOUT_MS: u64 = 300_000;
 
+/// Requests at once in one instance of a container that names no `max_concurrency`.
+pub const DEFAULT_CONTAINER_CONCURRENCY: u32 = 80;
+
 /// CPU in thousandths of a core for a memory limit in MB; `None` when the limit is not one of the table.
 #[must_use]
 pub fn cpu_of_memory(memory_mb: u32) -> Option<u32> {

@@ -18,7 +18,7 @@ use crate::hold::{Held, hold};
 use crate::instance::Instance;
 use crate::proxy::{Failed, exchange};
 use crate::route::{Route, RouteState, Target};
-use crate::{BodyError, BoxBody, Gateway, probe};
+use crate::{BodyError, BoxBody, Gateway, Program, probe};
 
 /// Instances that are tried for a request of which no byte was written.
 const TRIES: u32 = 3;
@@ -62,7 +62,10 @@ impl Gateway {
         for _ in 0..TRIES {
             let slot = hold(&route.function, kind).await.map_err(|held| refused(held, &route))?;
             let (instance, cold, granted) = (Arc::clone(&slot.instance), slot.cold, slot.granted);
-            let limit = instance.revision.timeout + self.shared.config.timeout_slack;
+            let limit = self.shared.config.answer_limit(&instance.revision);
+            if kind == WaiterKind::Probe && instance.revision.program == Program::Container {
+                return probe::of_container(slot, limit).await.ok_or(Trouble::Unreachable);
+            }
             match Finish::new(exchange(slot, request, limit), &self.shared.runtime).await {
                 Ok(response) => {
                     if self.ran_out_of_memory(&response, &instance).await {
@@ -87,7 +90,8 @@ impl Gateway {
     /// The shim lives and says that its worker was killed: whether for want of memory is known outside only.
     async fn ran_out_of_memory<B>(&self, response: &Response<B>, instance: &Instance) -> bool {
         let lost = response.headers().get(X_ZIPSHIP_ERROR).is_some_and(|error| error == WORKER_KILLED);
-        lost && self.shared.instances.out_of_memory(instance.name.clone()).await
+        let shim = instance.revision.program == Program::Function;
+        shim && lost && self.shared.instances.out_of_memory(instance.name.clone()).await
     }
 
     fn route(&self, uri: &Uri) -> Result<(Target, Route), Trouble> {

@@ -213,7 +213,8 @@ impl Inner {
     fn effect(&mut self, function: &Arc<Function>, action: Action) -> Option<Effect> {
         match action {
             Action::Start { instance, revision } => {
-                let instance = Arc::new(Instance::new(instance, revision, function.shared.config.keep_alive));
+                let keep_alive = function.shared.config.keep_alive_of(revision.program);
+                let instance = Arc::new(Instance::new(instance, revision, keep_alive));
                 self.instances.insert(instance.id, Arc::clone(&instance));
                 Some(Effect::Start(instance))
             }
@@ -265,7 +266,7 @@ async fn start_in_time(shared: &Shared, instance: &Instance) -> Result<crate::St
     let _permit = shared.starts.acquire().await;
     let start = shared.instances.start(Arc::clone(&instance.revision), instance.name.clone());
     let mut task = tokio::spawn(start);
-    let limit = shared.config.start_limit;
+    let limit = shared.config.start_limit_of(instance.revision.program);
     match tokio::time::timeout(limit, &mut task).await {
         Ok(Ok(result)) => result,
         Ok(Err(panic)) => Err(failure(StartFailureKind::Platform, format!("the start broke off: {panic}"))),

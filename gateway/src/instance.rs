@@ -47,7 +47,7 @@ impl Instance {
     }
 
     pub(crate) fn ready(&self, started: StartedInstance) {
-        let pool = Pool::new(started.socket, self.keep_alive);
+        let pool = Pool::new(started.address, self.keep_alive);
         // Set once: an instance is started once.
         let _ = self.started.set(Started { pool, phases: started.phases });
     }

@@ -6,14 +6,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
+
 /// A boxed future, as the trait [`Instances`] returns them.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// One immutable deployed version of a function, as far as the gateway needs it.
+/// What instances of a revision are to whoever sends them requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// A function: a shim answers, which knows the function's timeout and the probe.
+    Function,
+    /// A container: anything that speaks HTTP. The gateway's timeout is the only one, a probe is answered by the
+    /// gateway once it has a connection, and connections are kept for a short time, since many servers close idle
+    /// ones after five seconds.
+    Container,
+}
+
+/// One immutable deployed version of a function, or of a container, which is one here but for `program`; as far as the gateway needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     /// Id of the revision, unique on the server.
     pub id: String,
+    /// What answers.
+    pub program: Program,
     /// Id of the function it belongs to, the `<id>` of `/f/<id>`.
     pub function_id: String,
     /// 1, 2, ... per function.
@@ -37,7 +52,8 @@ pub struct Revision {
 /// Makes and ends instances. One instance has one name, made by the gateway and never used again.
 pub trait Instances: Send + Sync + 'static {
     /// Starts an instance; resolves when its ready line said `ready: true`, else with the cause. The future is
-    /// dropped when the start is given up ([`crate::GatewayConfig::start_limit`]).
+    /// dropped when the start is given up ([`crate::GatewayConfig::start_limit`], for containers
+    /// [`crate::GatewayConfig::container_start_limit`]).
     fn start(
         &self,
         revision: Arc<Revision>,
@@ -61,11 +77,26 @@ pub trait Instances: Send + Sync + 'static {
     }
 }
 
+/// Where an instance takes HTTP/1.1.
+#[derive(Clone)]
+pub enum Address {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A port in a network that this process is not in.
+    Dial(Arc<dyn Dial>),
+}
+
+/// Makes connections to one instance.
+pub trait Dial: Send + Sync {
+    /// A new connection. [`std::io::ErrorKind::ConnectionRefused`] says that nobody listens there.
+    fn dial(&self) -> BoxFuture<'static, std::io::Result<TcpStream>>;
+}
+
 /// An instance that is ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct StartedInstance {
-    /// Unix socket on which it takes HTTP/1.1.
-    pub socket: PathBuf,
+    /// How it is reached.
+    pub address: Address,
     /// Requests at once that it bears, from its ready line; 0 when it did not say.
     pub max_concurrency: u32,
     /// How long the parts of the start took, in order; told in `Server-Timing`.

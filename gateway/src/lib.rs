@@ -36,7 +36,10 @@ use tokio::time::Instant;
 
 pub use config::{GatewayConfig, Scheme};
 pub use control::NotPrepared;
-pub use instances::{BoxFuture, Instances, Phase, Revision, StartFailure, StartFailureKind, StartedInstance};
+pub use instances::{
+    Address, BoxFuture, Dial, Instances, Phase, Program, Revision, StartFailure, StartFailureKind,
+    StartedInstance,
+};
 pub use listen::Listening;
 pub use route::RouteState;
 pub use snapshot::{FunctionSnapshot, InstancePhase, InstanceSnapshot, Snapshot};

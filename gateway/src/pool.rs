@@ -1,16 +1,17 @@
-//! Kept-alive connections to one instance over its Unix socket.
+//! Kept-alive connections to one instance.
 
 use std::io::{Error, ErrorKind};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 
-use crate::BoxBody;
+use crate::{Address, BoxBody};
 
 /// Most connections that are kept while idle.
 const MOST_IDLE: usize = 128;
@@ -18,14 +19,14 @@ const MOST_IDLE: usize = 128;
 const FULL_PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
 pub(crate) struct Pool {
-    socket: PathBuf,
+    address: Address,
     keep_alive: Duration,
     idle: Mutex<Vec<(SendRequest<BoxBody>, Instant)>>,
 }
 
 impl Pool {
-    pub(crate) fn new(socket: PathBuf, keep_alive: Duration) -> Self {
-        Self { socket, keep_alive, idle: Mutex::default() }
+    pub(crate) fn new(address: Address, keep_alive: Duration) -> Self {
+        Self { address, keep_alive, idle: Mutex::default() }
     }
 
     /// The connection used last that still may be used.
@@ -45,25 +46,38 @@ impl Pool {
         }
     }
 
-    /// A new connection. A full accept queue is waited for (the caller has a deadline): it says "busy", where a
-    /// refused or missing socket says "dead".
+    /// A new connection; the caller has a deadline.
     pub(crate) async fn connect(&self) -> Result<SendRequest<BoxBody>, Error> {
-        let mut pause = FULL_PAUSES.0;
-        let stream = loop {
-            match UnixStream::connect(&self.socket).await {
-                Err(full) if full.kind() == ErrorKind::WouldBlock => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(FULL_PAUSES.1);
-                }
-                connected => break connected?,
-            }
-        };
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Error::other)?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection to an instance ended");
-            }
-        });
-        Ok(sender)
+        match &self.address {
+            Address::Unix(path) => handshake(connect_unix(path).await?).await,
+            Address::Dial(dial) => handshake(dial.dial().await?).await,
+        }
     }
+}
+
+/// A full accept queue is waited for: it says "busy", where a refused or missing socket says "dead".
+async fn connect_unix(path: &Path) -> Result<UnixStream, Error> {
+    let mut pause = FULL_PAUSES.0;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(full) if full.kind() == ErrorKind::WouldBlock => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(FULL_PAUSES.1);
+            }
+            connected => return connected,
+        }
+    }
+}
+
+async fn handshake<S>(stream: S) -> Result<SendRequest<BoxBody>, Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(Error::other)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection to an instance ended");
+        }
+    });
+    Ok(sender)
 }

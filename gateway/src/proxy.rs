@@ -116,7 +116,7 @@ fn copy(request: &Request<BoxBody>) -> Option<Request<BoxBody>> {
     Some(copy)
 }
 
-fn is_dead(error: &Error) -> bool {
+pub(crate) fn is_dead(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
 }
 

@@ -39,7 +39,7 @@ pub struct InstanceSpec {
     pub layers: Vec<Digest>,
     /// The program and its arguments.
     pub entrypoint: Vec<String>,
-    /// The environment of the image's configuration. No secrets: they travel over the control descriptor.
+    /// The environment of the image's configuration. No secrets: they travel over a descriptor.
     pub environment: BTreeMap<String, String>,
     /// An absolute path that exists in the image.
     pub working_directory: String,
@@ -62,6 +62,28 @@ pub struct InstanceFds {
     pub log: OwnedFd,
     /// Where the configuration is read from (6).
     pub control: OwnedFd,
+}
+
+/// The descriptors of an instance of a foreign image, one that knows nothing of ours.
+#[derive(Debug)]
+pub struct ForeignFds {
+    /// A pipe that takes its standard output.
+    pub stdout: OwnedFd,
+    /// A pipe that takes its standard error.
+    pub stderr: OwnedFd,
+    /// A file with the rest of its environment, a `contract::instance::Control`: secrets belong here. It is read
+    /// once, by the backend, and wins over the image's own.
+    pub environment: OwnedFd,
+}
+
+/// Which loopback address an instance is reached at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// 127.0.0.1.
+    V4,
+    /// `::1`.
+    V6,
 }
 
 /// Where an instance stands. See the diagram above.

@@ -12,6 +12,7 @@ mod precompile;
 
 use std::fs::File;
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -20,7 +21,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 pub use compile::{CompileOutcome, CompileSpec, FORWARDER};
 pub use error::RunnerError;
-pub use instance::{Compression, Exited, InstanceFds, InstanceInfo, InstanceSpec, InstanceState};
+pub use instance::{
+    Compression, Exited, Family, ForeignFds, InstanceFds, InstanceInfo, InstanceSpec, InstanceState,
+};
 pub use precompile::{PrecompileSpec, RESULT_BYTES, RESULTS_FD, SCRATCH, SOURCES};
 
 /// A boxed future, so that the trait below can be a trait object.
@@ -42,6 +45,13 @@ pub trait Backend: Send + Sync {
 
     /// Starts an instance; resolves when its first process runs (not when it is ready: see the ready line).
     fn start(&self, spec: InstanceSpec, fds: InstanceFds) -> BoxFuture<'_, Result<(), RunnerError>>;
+
+    /// Starts an instance of a foreign image; resolves when its first process runs. It listens where it likes on the
+    /// loopback of its own network, see [`Backend::socket`].
+    fn start_foreign(&self, spec: InstanceSpec, fds: ForeignFds) -> BoxFuture<'_, Result<(), RunnerError>>;
+
+    /// A new TCP socket inside the network of a running instance, not connected, non-blocking.
+    fn socket(&self, id: &str, family: Family) -> BoxFuture<'_, Result<OwnedFd, RunnerError>>;
 
     /// Limits the CPU of a running instance, in thousandths of a core. Until this is called it has no limit.
     fn limit_cpu(&self, id: &str, millicores: u32) -> BoxFuture<'_, Result<(), RunnerError>>;

@@ -7,15 +7,17 @@ use builder::precompile::Precompile;
 use builder::{ArchiveFile, BuildRequest, Built};
 use contract::runtime::Runtime;
 use oci::digest::Hasher;
+use oci::image::Image;
 use oci::{Digest, Reference};
 
 use super::{Platform, compile::SandboxCompile, effect::effect, job::Failure, precompile::SandboxPrecompile};
-use crate::store::deploys::Deploy;
+use crate::store::{Code, deploys::Deploy};
 
 /// Reads the archive as it was when the deploy was asked for, and checks that it still is.
 pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<ArchiveFile, Failure> {
-    let path = platform.archives.path(&deploy.archive.key);
-    let expected = deploy.archive.digest.clone();
+    let archive = deploy.archive.as_ref().ok_or_else(|| Failure::because("the deploy has no archive"))?;
+    let path = platform.archives.path(&archive.key);
+    let expected = archive.digest.clone();
     blocking(move || {
         let mut hasher = Hasher::new();
         let archive = ArchiveFile::seen_by(&path, &mut |piece| hasher.update(piece))
@@ -33,11 +35,11 @@ pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<Archiv
 pub(super) async fn build(
     platform: &Platform,
     deploy: &Deploy,
-    archive: Option<ArchiveFile>,
+    code: &Code,
+    archive: ArchiveFile,
 ) -> Result<Built, Failure> {
-    let archive = archive.ok_or_else(|| Failure::because("the archive was not fetched"))?;
-    let runtime = Runtime::from_name(&deploy.config.runtime)
-        .ok_or_else(|| Failure::because(format!("the runtime {} is not known", deploy.config.runtime)))?;
+    let runtime = Runtime::from_name(&code.runtime)
+        .ok_or_else(|| Failure::because(format!("the runtime {} is not known", code.runtime)))?;
     let base = platform.bases.get(runtime.base()).map(Arc::clone).ok_or_else(|| {
         Failure::because(format!(
             "this server has no base image for {runtime}; its operator makes one with: zipship images build {runtime}"
@@ -47,11 +49,13 @@ pub(super) async fn build(
     let _place = platform.building.acquire().await.map_err(Failure::because)?;
     let compile = SandboxCompile::new(platform, &deploy.id);
     let precompile = SandboxPrecompile::new(platform, deploy, runtime, &base);
-    let (handler, limits) = (deploy.config.handler.clone(), platform.archive_limits);
-    let labels = BTreeMap::from([
-        ("zipship.function.id".to_owned(), deploy.function_id.clone()),
-        ("zipship.archive.digest".to_owned(), deploy.archive.digest.clone()),
-    ]);
+    let (handler, limits) = (code.handler.clone(), platform.archive_limits);
+    let digest = deploy.archive.iter().map(|archive| ("zipship.archive.digest", &archive.digest));
+    let labels: BTreeMap<_, _> = [("zipship.function.id", &deploy.application_id)]
+        .into_iter()
+        .chain(digest)
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
     let cache = Arc::clone(&platform.layers);
     let built = blocking(move || {
         builder::build(&BuildRequest {
@@ -70,20 +74,21 @@ pub(super) async fn build(
     })
     .await?;
     for warning in &built.report.warnings {
-        tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.function_id, "{warning}");
+        tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.application_id, "{warning}");
     }
     Ok(built)
 }
 
-/// Pushes the image by its digest; tags come when the revision has a version. Answers the digest.
+/// Pushes the image by its digest, over the one of tag `previous`; tags come when the revision has a version. Answers
+/// the digest.
 pub(super) async fn push(
     platform: &Platform,
     deploy: &Deploy,
-    built: Option<Built>,
+    image: &Image,
+    previous: Option<&str>,
 ) -> Result<String, Failure> {
-    let image = built.ok_or_else(|| Failure::because("the image was not built"))?.image;
     let reference = reference(platform, deploy).with_digest(image.digest());
-    let pushed = effect("image.push", platform.registry.push_over(&image, &reference, Some("latest")))
+    let pushed = effect("image.push", platform.registry.push_over(image, &reference, previous))
         .await
         .map_err(|error| Failure::because(format!("the image could not be pushed: {error}")))?;
     tracing::info!(

@@ -9,13 +9,13 @@ use contract::api::Privacy;
 use gateway::RouteState;
 
 use super::{
-    LEASE, Platform, image,
+    LEASE, Platform,
     routes::{self, Routes},
-    switch, verify,
+    source, switch, verify,
 };
 use crate::store::{
     Revision, StoreError,
-    deploys::{Deploy, DeployState},
+    deploys::{Deploy, DeployState, Program},
 };
 
 /// Why a deploy ends without being ready.
@@ -38,7 +38,7 @@ impl Failure {
 
 /// Runs a claimed deploy to its end, and writes the end down.
 pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
-    routes.set(&deploy.function_id, RouteState::Deploying);
+    routes.set(&deploy.application_id, RouteState::Deploying);
     // Whichever comes first: the end of the walk, or the loss of the lease (a newer deploy took over). Dropping
     // the walk is safe anywhere: every step may be repeated, and the gateway is told below.
     let made = OnceLock::new();
@@ -48,10 +48,10 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
     };
     match walked {
         Ok(()) => {
-            tracing::info!(deploy.id = %deploy.id, function.id = %deploy.function_id, "deploy is ready")
+            tracing::info!(deploy.id = %deploy.id, function.id = %deploy.application_id, "deploy is ready")
         }
         Err(Failure::Store(error @ StoreError::Stale { .. })) => {
-            tracing::info!(deploy.id = %deploy.id, function.id = %deploy.function_id, %error, "deploy was superseded");
+            tracing::info!(deploy.id = %deploy.id, function.id = %deploy.application_id, %error, "deploy was superseded");
         }
         // The row keeps its state; when its lease has run out it is claimed again.
         Err(Failure::Store(error)) => {
@@ -59,19 +59,18 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
         }
         Err(Failure::Cause(cause)) => fail(platform, routes, &deploy, &cause).await,
     }
-    platform.gateway.forget_probe(&deploy.function_id, &deploy.nonce);
+    platform.gateway.forget_probe(&deploy.application_id, &deploy.nonce);
     if let Some(revision) = made.get() {
         // Without effect when it serves.
         platform.gateway.discard(revision);
     }
-    routes.clear_removed(&deploy.function_id).await;
+    routes.clear_removed(&deploy.application_id).await;
     drop_archive(platform, &deploy).await;
 }
 
 /// fetching → building → pushing → verifying → switching; between two steps, one write of the journal.
 async fn walk(platform: &Platform, mut deploy: Deploy, made: &OnceLock<String>) -> Result<(), Failure> {
-    let mut archive = None;
-    let mut built = None;
+    let mut source = None;
     let mut revision = None;
     loop {
         let started = tokio::time::Instant::now();
@@ -79,15 +78,15 @@ async fn walk(platform: &Platform, mut deploy: Deploy, made: &OnceLock<String>) 
         let mut digest = None;
         match step {
             DeployState::Queued => {}
-            DeployState::Fetching => archive = Some(image::fetch(platform, &deploy).await?),
-            DeployState::Building => built = Some(image::build(platform, &deploy, archive.take()).await?),
-            DeployState::Pushing => digest = Some(image::push(platform, &deploy, built.take()).await?),
+            DeployState::Fetching => source = Some(source::fetch(platform, &deploy).await?),
+            DeployState::Building => source = Some(source::build(platform, &deploy, source.take()).await?),
+            DeployState::Pushing => digest = Some(source::push(platform, &deploy, source.take()).await?),
             DeployState::Verifying => revision = Some(verify::verify(platform, &deploy, made).await?),
             DeployState::Switching => switch::switch(platform, &deploy, revision.take()).await?,
             DeployState::Ready | DeployState::Error => return Ok(()),
         }
         tracing::info!(
-            deploy.id = %deploy.id, function.id = %deploy.function_id, step = step.name(),
+            deploy.id = %deploy.id, function.id = %deploy.application_id, step = step.name(),
             duration_ms = millis(started.elapsed()), "deploy step done"
         );
         match step.next() {
@@ -101,9 +100,10 @@ async fn walk(platform: &Platform, mut deploy: Deploy, made: &OnceLock<String>) 
 
 /// The archive goes when another one has taken its place meanwhile.
 async fn drop_archive(platform: &Platform, deploy: &Deploy) {
+    let Some(archive) = &deploy.archive else { return };
     match platform.store.archives_needed().await {
-        Ok(needed) if needed.contains(&deploy.archive.key) => {}
-        Ok(_) => platform.archives.remove(&deploy.archive.key).await,
+        Ok(needed) if needed.contains(&archive.key) => {}
+        Ok(_) => platform.archives.remove(&archive.key).await,
         Err(error) => {
             tracing::warn!(deploy.id = %deploy.id, %error, "an old archive stays until the next start")
         }
@@ -121,9 +121,9 @@ async fn hold_lease(platform: &Platform, deploy: &Deploy) -> StoreError {
 }
 
 async fn fail(platform: &Platform, routes: &Routes, deploy: &Deploy, cause: &str) {
-    tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.function_id, cause, "deploy failed");
+    tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.application_id, cause, "deploy failed");
     match platform.store.deploy_failed(deploy, cause).await {
-        Ok(()) => routes.set(&deploy.function_id, routes::failed()),
+        Ok(()) => routes.set(&deploy.application_id, routes::failed()),
         Err(error) => {
             tracing::warn!(deploy.id = %deploy.id, %error, "the end of a deploy could not be written");
         }
@@ -135,7 +135,11 @@ pub(super) fn routed(revision: &Revision) -> Arc<gateway::Revision> {
     let config = &revision.config;
     Arc::new(gateway::Revision {
         id: revision.id.clone(),
-        function_id: revision.function_id.clone(),
+        program: match config.program {
+            Program::Code(_) => gateway::Program::Function,
+            Program::Image { .. } => gateway::Program::Container,
+        },
+        function_id: revision.application_id.clone(),
         version: revision.version,
         image_digest: revision.image_digest.clone(),
         public: config.privacy != Privacy::Private,

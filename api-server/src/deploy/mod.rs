@@ -2,17 +2,19 @@
 //!
 //! ```text
 //!  POST deploy ─▶ queued ─▶ fetching ─▶ building ─▶ pushing ─▶ verifying ─▶ switching ─▶ ready
-//!   (journal)      queue     image       image       image      verify       switch       │
+//!   (journal)      queue     source      source      source     verify       switch       │
 //!                              └──────────┴───────────┴───────────┴────────────┴──────▶ error
 //! ```
 //!
-//! The states and their arrows are the journal's ([`crate::store::deploys`]); [`job`] walks them, one file a step.
+//! A function's archive is read, built and pushed (`image`); a container's image is looked up, looked at and kept by its
+//! digest (`container`). The states and their arrows are the journal's ([`crate::store::deploys`]); [`job`] walks them, one file a step.
 //! Each step is idempotent by content: an archive by its key, layers and images by digest, a revision by its
 //! deploy. Killed at any point, the next start claims the deploy again and repeats the step whose effects were
 //! lost. Until `switching` the old revision serves; `ready` is written only after the probe came back through
 //! the public path with the new revision's name.
 
 mod compile;
+mod container;
 pub mod effect;
 mod image;
 mod job;
@@ -20,10 +22,16 @@ mod precompile;
 mod queue;
 mod routes;
 mod scratch;
+mod source;
 mod switch;
 mod verify;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use builder::base::Base;
 use gateway::Gateway;
@@ -51,8 +59,12 @@ pub struct Platform {
     pub bases: HashMap<String, Arc<Base>>,
     /// Pushes to the registry.
     pub registry: oci::client::Client,
+    /// How the registry is reached; the client's.
+    pub registry_options: oci::client::Options,
     /// `host:port` of the registry.
     pub registry_host: String,
+    /// Layers of containers, by digest, that were found to unpack to what their image says.
+    pub proven: Mutex<HashSet<(oci::Digest, oci::Digest)>>,
     /// Places of [`BUILDS_AT_ONCE`].
     pub building: Semaphore,
     /// Makes sandboxes, also for the Go compiler and for compiled caches.

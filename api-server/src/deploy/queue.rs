@@ -81,12 +81,12 @@ impl Deployer {
     async fn tell_queued(&self) {
         let unfinished = self.platform.store.unfinished_deploys().await.unwrap_or_default();
         for deploy in unfinished.iter().filter(|deploy| deploy.state == DeployState::Queued) {
-            self.routes.set(&deploy.function_id, RouteState::Deploying);
+            self.routes.set(&deploy.application_id, RouteState::Deploying);
         }
     }
 
     /// For the start: frees the leases of a server that is gone, routes what is live, and tells the gateway about
-    /// functions that have nothing live.
+    /// applications that have nothing live.
     ///
     /// # Errors
     /// [`StoreError::Database`].
@@ -94,9 +94,9 @@ impl Deployer {
         let platform = &self.platform;
         platform.store.release_leases().await?;
         let unfinished = platform.store.unfinished_deploys().await?;
-        for function in platform.store.all_functions().await? {
-            let deploying = unfinished.iter().any(|deploy| deploy.function_id == function.id);
-            self.routes.set(&function.id, routes::without_revision(function.state, deploying));
+        for (id, state) in platform.store.all_applications().await? {
+            let deploying = unfinished.iter().any(|deploy| deploy.application_id == id);
+            self.routes.set(&id, routes::without_revision(state, deploying));
         }
         for revision in platform.store.live_revisions().await? {
             self.routes.restore(&revision);
@@ -116,7 +116,7 @@ impl Deployments for Deployer {
         tokio::spawn(async move {
             match platform.store.live_revisions().await {
                 Ok(revisions) => {
-                    if let Some(revision) = revisions.iter().find(|one| one.function_id == function_id) {
+                    if let Some(revision) = revisions.iter().find(|one| one.application_id == function_id) {
                         platform.gateway.rescale(job::routed(revision));
                     }
                 }

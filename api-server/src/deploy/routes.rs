@@ -35,7 +35,7 @@ impl Routes {
     /// Makes a revision live without a deploy; without effect for a deleted function.
     pub(super) fn restore(&self, revision: &Revision) {
         let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !removed.contains(&revision.function_id) {
+        if !removed.contains(&revision.application_id) {
             self.gateway.restore(routed(revision));
         }
     }
@@ -67,5 +67,5 @@ pub(super) fn without_revision(status: FunctionStatus, deploying: bool) -> Route
 
 /// The class of the cause; the cause itself is the owner's to read.
 pub(super) fn failed() -> RouteState {
-    RouteState::DeployFailed { message: "the last deploy of this function failed".to_owned() }
+    RouteState::DeployFailed { message: "the last deploy failed".to_owned() }
 }

@@ -6,7 +6,10 @@ use contract::event::{X_ZIPSHIP_IMAGE, X_ZIPSHIP_PROBE, X_ZIPSHIP_REVISION};
 use reqwest::StatusCode;
 
 use super::{Platform, effect::effect, image, job, job::Failure};
-use crate::store::{Revision, StoreError, deploys::Deploy};
+use crate::store::{
+    Revision, StoreError,
+    deploys::{Deploy, Program},
+};
 
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
@@ -18,14 +21,17 @@ pub(super) async fn switch(
     revision: Option<Revision>,
 ) -> Result<(), Failure> {
     let revision = revision.ok_or_else(|| Failure::because("the revision was not verified"))?;
-    // Before anybody is served by it: what may still fail must not fail afterwards.
-    image::tag(platform, deploy, "latest").await?;
-    platform.gateway.expect_probe(&deploy.function_id, &deploy.nonce);
+    // Before anybody is served by it: what may still fail must not fail afterwards. A container's `latest` is its
+    // owner's, who may have pushed another meanwhile.
+    if let Program::Code(_) = deploy.config.program {
+        image::tag(platform, deploy, "latest").await?;
+    }
+    platform.gateway.expect_probe(&deploy.application_id, &deploy.nonce);
     effect("route.switch", async { platform.gateway.switch(&revision.id) })
         .await
         .map_err(Failure::because)?;
     let proved = prove(platform, deploy, &revision).await;
-    platform.gateway.forget_probe(&deploy.function_id, &deploy.nonce);
+    platform.gateway.forget_probe(&deploy.application_id, &deploy.nonce);
     let written = match proved {
         Ok(()) => platform.store.deploy_ready(deploy).await.map_err(Failure::from),
         Err(failure) => Err(failure),
@@ -64,7 +70,7 @@ async fn prove(platform: &Platform, deploy: &Deploy, revision: &Revision) -> Res
 
 /// One request through the public listener; the gateway signs with the revision and image that answered.
 async fn probe(platform: &Platform, deploy: &Deploy, revision: &Revision) -> Result<(), String> {
-    let url = format!("{}/f/{}/", platform.public_path, deploy.function_id);
+    let url = format!("{}/f/{}/", platform.public_path, deploy.application_id);
     let request = platform.http.get(url).header(X_ZIPSHIP_PROBE, &deploy.nonce).timeout(PROBE_LIMIT);
     let response = request.send().await.map_err(|error| error.to_string())?;
     let header =
@@ -82,7 +88,7 @@ async fn probe(platform: &Platform, deploy: &Deploy, revision: &Revision) -> Res
 async fn back_to_live(platform: &Platform, deploy: &Deploy) {
     match live(platform, deploy).await {
         Ok(Some(revision)) => platform.gateway.restore(job::routed(&revision)),
-        Ok(None) => platform.gateway.remove(&deploy.function_id).await,
+        Ok(None) => platform.gateway.remove(&deploy.application_id).await,
         Err(error) => {
             tracing::error!(deploy.id = %deploy.id, %error, "the old version could not be put back")
         }
@@ -91,5 +97,5 @@ async fn back_to_live(platform: &Platform, deploy: &Deploy) {
 
 async fn live(platform: &Platform, deploy: &Deploy) -> Result<Option<Revision>, StoreError> {
     let live = platform.store.live_revisions().await?;
-    Ok(live.into_iter().find(|revision| revision.function_id == deploy.function_id))
+    Ok(live.into_iter().find(|revision| revision.application_id == deploy.application_id))
 }

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod auth;
+mod containers;
 mod environment;
 mod error;
 mod functions;
@@ -19,6 +20,7 @@ mod registry;
 mod request_id;
 mod router;
 mod runtimes;
+mod settings;
 mod tokens;
 mod uploads;
 

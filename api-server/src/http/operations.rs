@@ -1,7 +1,7 @@
 //! Every operation, grouped by resource. To add one: its handler, and a line here.
 
 use super::{
-    functions, namespaces,
+    containers, functions, namespaces,
     operation::{DELETE, GET, Group, Operation, PATCH, POST, PUT},
     registry, runtimes, tokens, uploads,
 };
@@ -15,6 +15,7 @@ pub(super) fn operations() -> Vec<Group> {
     vec![
         Group { name: "namespaces", base: BASE, operations: of_namespaces() },
         Group { name: "functions", base: BASE, operations: of_functions() },
+        Group { name: "containers", base: BASE, operations: of_containers() },
         Group { name: "tokens", base: BASE, operations: of_tokens() },
         Group { name: "registry", base: registry, operations: of_the_registry() },
         Group { name: "archives", base: "", operations: of_archives() },
@@ -72,6 +73,32 @@ fn of_functions() -> Vec<Operation> {
     let says = "Every name of a runtime that is accepted.";
     let runtimes = Operation::new(GET, "/runtimes", "listRuntimes", says, runtimes::list);
     vec![list, within, create, get, update, delete, deploy, upload, download, runtimes]
+}
+
+fn of_containers() -> Vec<Operation> {
+    let (all, one) = ("/containers", "/containers/{container_id}");
+    let says = "A page of the organization's containers.";
+    let list = Operation::new(GET, all, "listContainers", says, containers::list)
+        .query(|config| containers::LIST.parameters(&config.limits));
+    let (path, says) = (
+        "/namespaces/{namespace_id}/containers",
+        "All containers of the namespace, or a page when one is asked for.",
+    );
+    let within = Operation::new(GET, path, "listNamespaceContainers", says, containers::list_of_namespace)
+        .query(|config| containers::LIST.parameters_within(&config.limits));
+    let says = "Makes a container; it is `created` until it is deployed.";
+    let create = Operation::new(POST, all, "createContainer", says, containers::create);
+    let get = Operation::new(GET, one, "getContainer", "The container.", containers::get);
+    let says = "Changes what the body names, and deploys when that is needed or asked for.";
+    let update = Operation::new(PATCH, one, "updateContainer", says, containers::update);
+    let says = "Deletes the container; its images stay in the registry.";
+    let delete = Operation::new(DELETE, one, "deleteContainer", says, containers::delete);
+    let (path, says) = (
+        "/containers/{container_id}/deploy",
+        "Deploys the image that its name stands for now; a deploy that runs is superseded.",
+    );
+    let deploy = Operation::new(POST, path, "deployContainer", says, containers::deploy);
+    vec![list, within, create, get, update, delete, deploy]
 }
 
 fn of_tokens() -> Vec<Operation> {

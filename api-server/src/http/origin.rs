@@ -24,9 +24,14 @@ impl Origin {
         format!("{host}/{slug}")
     }
 
-    /// The endpoint of a function; its path never changes.
-    pub(super) fn endpoint(&self, function_id: &str) -> String {
-        self.url(&format!("/f/{function_id}"))
+    /// Whether a reference's `host:port` is this server's registry, as this caller reaches it.
+    pub(super) fn is_registry(&self, host: &str) -> bool {
+        self.registry_endpoint("").strip_suffix('/').is_some_and(|own| own.eq_ignore_ascii_case(host))
+    }
+
+    /// The endpoint of a function or container; its path never changes.
+    pub(super) fn endpoint(&self, id: &str) -> String {
+        self.url(&format!("/f/{id}"))
     }
 }
 

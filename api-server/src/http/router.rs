@@ -25,9 +25,6 @@ pub fn router(state: AppState) -> Router {
 /// Of the document, and no operation of this server yet.
 fn not_here_yet() -> Router<AppState> {
     Router::new()
-        .route("/namespaces/{namespace_id}/containers", any(missing::not_implemented))
-        .route("/containers", any(missing::not_implemented))
-        .route("/containers/{*rest}", any(missing::not_implemented))
         .route("/crons", any(missing::not_implemented))
         .route("/crons/{*rest}", any(missing::not_implemented))
         .route("/logs", any(missing::not_implemented))

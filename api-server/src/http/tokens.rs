@@ -1,14 +1,14 @@
 //! `GET jwt/issue`.
 
 use axum::{Json, extract::State};
-use contract::api::{ApiError, ArgumentReason, IssuedToken, NamespaceStatus};
+use contract::api::{ArgumentReason, IssuedToken, NamespaceStatus};
 
 use super::{
     HttpError, arguments::Problems, auth::Caller, namespaces::settled, operation::Parameter, page::Pairs,
 };
 use crate::{
     AppState,
-    store::{FunctionRow, StoreError, now_ms},
+    store::{Application, ContainerRow, FunctionRow, StoreError, now_ms},
     tokens::{self, Subject},
 };
 
@@ -79,14 +79,22 @@ fn named<'a>(query: &'a Pairs, problems: &mut Problems) -> Named<'a> {
 async fn subject(state: &AppState, caller: &Caller, named: Named<'_>) -> Result<Subject, HttpError> {
     match named {
         Named::Namespace(id) => Ok(Subject::Namespace(id.to_owned())),
-        Named::Function(id) => {
-            let function = state.store.get::<FunctionRow>(&caller.tenant, id).await?;
-            Ok(Subject::Application { namespace_id: function.namespace_id, application_id: function.id })
-        }
-        // This server has no containers, so none has this id.
-        Named::Container(id) => Err(HttpError(ApiError::not_found("container", id))),
+        Named::Function(id) => match state.store.get::<FunctionRow>(&caller.tenant, id).await {
+            Ok(function) => Ok(application(function)),
+            // Some clients name a container so.
+            Err(missing @ StoreError::Missing { .. }) => {
+                let container = state.store.get::<ContainerRow>(&caller.tenant, id).await;
+                container.map(application).map_err(|_| missing.into())
+            }
+            Err(error) => Err(error.into()),
+        },
+        Named::Container(id) => Ok(application(state.store.get::<ContainerRow>(&caller.tenant, id).await?)),
         Named::Unclear => Err(HttpError::internal(&"a problem was noted and not answered")),
     }
+}
+
+fn application<K>(application: Application<K>) -> Subject {
+    Subject::Application { namespace_id: application.namespace_id, application_id: application.id }
 }
 
 /// Seconds since the Unix epoch of `2020-01-02T00:00:00Z`, with or without milliseconds.

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use contract::{
     api::Privacy,
     environment::{
-        SCW_APPLICATION_ID, SCW_APPLICATION_MEMORY, SCW_APPLICATION_NAME, SCW_APPLICATION_VERSION,
-        SCW_HANDLER, SCW_MAX_CONCURRENCY, SCW_NAMESPACE_ID, SCW_PUBLIC, SCW_PUBLIC_KEY, SCW_TIMEOUT_MS,
+        DEFAULT_PORT, PORT, SCW_APPLICATION_ID, SCW_APPLICATION_MEMORY, SCW_APPLICATION_NAME,
+        SCW_APPLICATION_VERSION, SCW_HANDLER, SCW_MAX_CONCURRENCY, SCW_NAMESPACE_ID, SCW_PUBLIC,
+        SCW_PUBLIC_KEY, SCW_TIMEOUT_MS,
     },
     instance::Control,
 };
 
-use crate::store::Launch;
+use crate::store::{Launch, deploys::Program};
 
 /// The control document of an instance of this revision.
 pub(super) fn control(launch: &Launch) -> Control {
@@ -21,16 +22,21 @@ pub(super) fn control(launch: &Launch) -> Control {
         (SCW_PUBLIC, public.to_string()),
         (SCW_PUBLIC_KEY, launch.public_key.clone()),
         (SCW_NAMESPACE_ID, launch.namespace_id.clone()),
-        (SCW_APPLICATION_ID, revision.function_id.clone()),
-        (SCW_HANDLER, config.handler.clone()),
+        (SCW_APPLICATION_ID, revision.application_id.clone()),
         (SCW_APPLICATION_NAME, config.name.clone()),
         (SCW_APPLICATION_MEMORY, config.memory_mb.to_string()),
         (SCW_APPLICATION_VERSION, revision.version.to_string()),
         (SCW_TIMEOUT_MS, config.timeout_ms.to_string()),
     ];
+    let own = match &config.program {
+        Program::Code(code) => (SCW_HANDLER, code.handler.clone()),
+        Program::Image { .. } => (PORT, DEFAULT_PORT.to_string()),
+    };
     let concurrency = config.max_concurrency.map(|most| (SCW_MAX_CONCURRENCY, most.to_string()));
     let mut environment: BTreeMap<String, String> = launch.environment.expose().clone();
-    environment.extend(platform.into_iter().chain(concurrency).map(|(name, value)| (name.to_owned(), value)));
+    environment.extend(
+        platform.into_iter().chain([own]).chain(concurrency).map(|(name, value)| (name.to_owned(), value)),
+    );
     Control { environment }
 }
 
@@ -39,26 +45,24 @@ mod tests {
     use super::*;
     use crate::{
         secrets::SecretMap,
-        store::{Revision, deploys::FunctionConfig},
+        store::{Code, Revision, deploys::ApplicationConfig},
     };
 
-    #[test]
-    fn the_platforms_variables_win_over_the_users() {
-        let config = FunctionConfig {
+    fn launch(program: Program) -> Launch {
+        let config = ApplicationConfig {
             name: "hello".into(),
             namespace_id: "n".into(),
-            runtime: "node10".into(),
-            handler: "handler.handle".into(),
             memory_mb: 128,
             timeout_ms: 5000,
             min_scale: 0,
             max_scale: 20,
             max_concurrency: Some(3),
             privacy: Privacy::Private,
+            program,
         };
         let revision = Revision {
             id: "r".into(),
-            function_id: "f".into(),
+            application_id: "f".into(),
             version: 7,
             config,
             image_reference: "ns/hello".into(),
@@ -67,13 +71,29 @@ mod tests {
         };
         let user =
             BTreeMap::from([("A".to_owned(), "1".to_owned()), ("SCW_PUBLIC".to_owned(), "true".to_owned())]);
-        let launch = Launch {
+        Launch {
             revision,
             environment: SecretMap::from(user),
             namespace_id: "n".into(),
             public_key: "PEM".into(),
-        };
-        let environment = control(&launch).environment;
+        }
+    }
+
+    #[test]
+    fn a_container_is_told_its_port_and_what_its_tokens_are_checked_with() {
+        let environment = control(&launch(Program::Image { image: "ns/c:latest".into() })).environment;
+        assert_eq!(environment["PORT"], "8080");
+        assert_eq!(
+            (environment["SCW_PUBLIC"].as_str(), environment["SCW_PUBLIC_KEY"].as_str()),
+            ("false", "PEM")
+        );
+        assert!(!environment.contains_key("SCW_HANDLER"));
+    }
+
+    #[test]
+    fn the_platforms_variables_win_over_the_users() {
+        let code = Code { runtime: "node10".into(), handler: "handler.handle".into() };
+        let environment = control(&launch(Program::Code(code))).environment;
         let expected = [
             ("A", "1"),
             ("SCW_APPLICATION_ID", "f"),

@@ -21,9 +21,23 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Diff ids, the base first.
+    /// Diff ids, the base first. Of a layer that is there more than once only the topmost counts: it puts again
+    /// whatever the others have put.
     pub(super) fn diff_ids(&self) -> Vec<Digest> {
-        self.layers.iter().map(|(_, diff_id, _)| diff_id.clone()).collect()
+        let mut ids = Vec::with_capacity(self.layers.len());
+        for (_, diff_id, _) in self.layers.iter().rev() {
+            if !ids.contains(diff_id) {
+                ids.push(diff_id.clone());
+            }
+        }
+        ids.reverse();
+        ids
+    }
+
+    /// `WorkingDir`, absolute.
+    pub(super) fn working_directory(&self) -> String {
+        let directory = self.config.working_dir.as_deref().unwrap_or_default();
+        if directory.starts_with('/') { directory.to_owned() } else { format!("/{directory}") }
     }
 
     /// `Env` as a map.

@@ -2,9 +2,11 @@
 //! store. [`start`] is the flow of one start.
 //!
 //! The listening socket and all pipes are made here, by the unprivileged server; the runner passes them on. The
-//! environment travels in memory, over the control descriptor, and is in no file and no image.
+//! environment travels in memory, over a descriptor, and is in no file and no image. A container's image knows nothing
+//! of ours ([`foreign`]): it listens on a port of its own network, into which the runner gives us sockets.
 
 mod environment;
+mod foreign;
 mod image;
 mod logs;
 mod start;
@@ -91,6 +93,17 @@ impl Inner {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Its start is over: it gets its share of the CPU, in the background. Without effect when it has it.
+    fn limit_cpu(&self, instance: &str) {
+        let Some(millicores) = self.known().cpu.remove(instance) else { return };
+        let (backend, instance) = (Arc::clone(&self.backend), instance.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = backend.limit_cpu(&instance, millicores).await {
+                tracing::warn!(instance.id = %instance, %error, "the CPU limit could not be written");
+            }
+        });
+    }
+
     fn socket(&self, instance: &str) -> PathBuf {
         self.run.join(format!("{instance}.sock"))
     }
@@ -132,13 +145,7 @@ impl Instances for LocalInstances {
     }
 
     fn first_answer(&self, instance: &str) {
-        let Some(millicores) = self.0.known().cpu.remove(instance) else { return };
-        let (inner, instance) = (Arc::clone(&self.0), instance.to_owned());
-        tokio::spawn(async move {
-            if let Err(error) = inner.backend.limit_cpu(&instance, millicores).await {
-                tracing::warn!(instance.id = %instance, %error, "the CPU limit could not be written");
-            }
-        });
+        self.0.limit_cpu(instance);
     }
 }
 

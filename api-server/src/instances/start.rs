@@ -6,8 +6,9 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixListener},
 };
 
+use crate::store::deploys::Program;
 use contract::instance::{Control, ReadyLine};
-use gateway::{Phase, Revision, StartFailure, StartFailureKind, StartedInstance};
+use gateway::{Address, Phase, Revision, StartFailure, StartFailureKind, StartedInstance};
 use runner::{Exited, InstanceFds, InstanceSpec};
 use rustix::{
     fs::{MemfdFlags, memfd_create},
@@ -20,8 +21,7 @@ use tokio::{
     time::{Duration, Instant, timeout},
 };
 
-use super::{Inner, environment, image, logs, millicores, platform};
-use crate::store::persist;
+use super::{Inner, environment, foreign, image, logs, millicores, platform};
 
 /// Processes and threads of an instance at once.
 const PIDS: u32 = 256;
@@ -35,11 +35,14 @@ pub(super) async fn start(
     instance: &str,
 ) -> Result<StartedInstance, StartFailure> {
     let begin = Instant::now();
-    // While the database is away callers wait, as for the instance: the gateway gives up a start that takes too long.
-    let launch = persist(|| inner.store.launch(&revision.id)).await.map_err(platform)?;
+    let launch = inner.store.launch(&revision.id).await.map_err(platform)?;
     let found = image::find(inner, &launch.revision.image_reference, &launch.revision.image_digest).await?;
     image::unpack(inner, &found).await?;
     let unpacked = Instant::now();
+    if let Program::Image { .. } = launch.revision.config.program {
+        let begun = foreign::Begun { begin, unpacked };
+        return foreign::start(inner, revision, instance, &launch, &found, begun).await;
+    }
 
     let (ready, ready_writer) = pipe_with(PipeFlags::CLOEXEC).map_err(platform)?;
     let (log, log_writer) = pipe_with(PipeFlags::CLOEXEC).map_err(platform)?;
@@ -64,16 +67,17 @@ pub(super) async fn start(
         Phase { name: "create", duration: created - unpacked },
         Phase { name: "import", duration: created.elapsed() },
     ];
-    Ok(StartedInstance { socket: inner.socket(instance), max_concurrency: line.max_concurrency, phases })
+    let address = Address::Unix(inner.socket(instance));
+    Ok(StartedInstance { address, max_concurrency: line.max_concurrency, phases })
 }
 
-fn spec(revision: &Revision, instance: &str, found: &image::Found) -> InstanceSpec {
+pub(super) fn spec(revision: &Revision, instance: &str, found: &image::Found) -> InstanceSpec {
     InstanceSpec {
         id: instance.to_owned(),
         layers: found.diff_ids(),
         entrypoint: [&found.config.entrypoint[..], &found.config.cmd[..]].concat(),
         environment: found.environment(),
-        working_directory: found.config.working_dir.clone().unwrap_or_else(|| "/".to_owned()),
+        working_directory: found.working_directory(),
         memory_mb: revision.memory_mb,
         pids: PIDS,
         labels: [("function", &revision.function_id), ("revision", &revision.id)]
@@ -92,7 +96,7 @@ fn listen(inner: &Inner, instance: &str) -> std::io::Result<OwnedFd> {
 }
 
 /// The control document in memory: it may be larger than a pipe holds, and must never be on disk.
-fn control_file(control: &Control) -> std::io::Result<OwnedFd> {
+pub(super) fn control_file(control: &Control) -> std::io::Result<OwnedFd> {
     let mut file = File::from(memfd_create("control", MemfdFlags::CLOEXEC)?);
     serde_json::to_writer(&mut file, control)?;
     file.flush()?;
@@ -101,7 +105,7 @@ fn control_file(control: &Control) -> std::io::Result<OwnedFd> {
 }
 
 /// Registers for the news of the instance's end, and its CPU for later.
-fn expect_exit(inner: &Inner, instance: &str, memory_mb: u32) -> oneshot::Receiver<Exited> {
+pub(super) fn expect_exit(inner: &Inner, instance: &str, memory_mb: u32) -> oneshot::Receiver<Exited> {
     let (sender, receiver) = oneshot::channel();
     let mut known = inner.known();
     known.starting.insert(instance.to_owned(), sender);
@@ -133,19 +137,26 @@ async fn read_ready(
 /// Why an instance ended before it was ready, for its owner.
 fn ended(news: Option<Exited>, revision: &Revision) -> StartFailure {
     let (message, kind) = match news {
-        Some(Exited { out_of_memory: true, .. }) => {
-            let text = format!("it ran out of its {} MB of memory before it was ready", revision.memory_mb);
-            (text, StartFailureKind::OutOfMemory)
-        }
-        Some(Exited { code: Some(code), .. }) => {
-            (format!("it ended with code {code} before it was ready"), StartFailureKind::Function)
-        }
-        Some(Exited { signal: Some(signal), .. }) => {
-            (format!("it was ended by signal {signal} before it was ready"), StartFailureKind::Function)
-        }
-        _ => ("it closed its ready descriptor without a word".to_owned(), StartFailureKind::Platform),
+        Some(exited) => (format!("{} before it was ready", how(&exited, revision)), class(&exited)),
+        None => ("it closed its ready descriptor without a word".to_owned(), StartFailureKind::Platform),
     };
     StartFailure { message, kind }
+}
+
+/// How an instance ended, in words.
+pub(super) fn how(exited: &Exited, revision: &Revision) -> String {
+    match exited {
+        Exited { out_of_memory: true, .. } => {
+            format!("it ran out of its {} MB of memory", revision.memory_mb)
+        }
+        Exited { code: Some(code), .. } => format!("it ended with code {code}"),
+        Exited { signal, .. } => format!("it was ended by signal {}", signal.unwrap_or_default()),
+    }
+}
+
+/// Whose fault its end is.
+pub(super) fn class(exited: &Exited) -> StartFailureKind {
+    if exited.out_of_memory { StartFailureKind::OutOfMemory } else { StartFailureKind::Function }
 }
 
 #[cfg(test)]
@@ -165,6 +176,7 @@ mod tests {
     fn revision() -> Revision {
         Revision {
             id: "r".into(),
+            program: gateway::Program::Function,
             function_id: "f".into(),
             version: 1,
             image_digest: String::new(),

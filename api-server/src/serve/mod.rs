@@ -101,7 +101,9 @@ pub async fn run(
         archive_limits: config.archive_limits,
         bases: bases.clone(),
         registry: state.registry_client()?,
+        registry_options: state.registry_options(),
         registry_host: own.clone(),
+        proven: std::sync::Mutex::default(),
         building: Semaphore::new(deploy::BUILDS_AT_ONCE),
         backend,
         instances,
@@ -175,11 +177,14 @@ impl State {
 
     /// A client of the embedded registry that may do everything; not to be used with any other.
     fn registry_client(&self) -> Result<oci::client::Client, ServeError> {
+        oci::client::Client::new(self.registry_options()).map_err(failed("the registry's client"))
+    }
+
+    fn registry_options(&self) -> oci::client::Options {
         let (user, password) = self.access.service_credential();
         let credentials =
             oci::client::Credentials::Basic { user: user.to_owned(), password: password.to_owned() };
-        let options = oci::client::Options { credentials, plain_http: true, ..Default::default() };
-        oci::client::Client::new(options).map_err(failed("the registry's client"))
+        oci::client::Options { credentials, plain_http: true, ..Default::default() }
     }
 }
 

@@ -9,11 +9,10 @@
 //! bears text, 64-bit integers and bytes: ids are text, times are milliseconds since the Unix epoch. PostgreSQL's
 //! text has no NUL: [`row::storable`].
 
-mod bootstrap;
+mod applications;
 mod database;
 pub mod deploys;
 mod error;
-mod functions;
 mod keys;
 mod migrations;
 mod namespaces;
@@ -29,16 +28,18 @@ use std::sync::Arc;
 
 use sqlx::{AnyConnection, AnyPool};
 
-pub use bootstrap::{Bootstrap, BootstrapError};
+pub use applications::{
+    Application, Code, Columns, ContainerRow, Deleting, Fields, FunctionRow, Image, Kind, NewApplication,
+    Settings, Updated, Writes,
+};
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
-pub use error::{StoreError, persist};
-pub use functions::{FunctionRow, FunctionUpdate, NewFunction, Updated};
+pub use error::StoreError;
 pub(crate) use keys::hex;
-pub use keys::{KeyRow, NewKey, hash_key};
+pub use keys::{Bootstrap, BootstrapError, hash_key};
 pub use namespaces::{NamespaceRow, NewNamespace};
 use postgres::Role;
 pub use registry_namespaces::RegistryNamespaceRow;
-pub use revisions::{Launch, Revision};
+pub use revisions::{Launch, Revision, Running};
 pub(crate) use row::name_of;
 pub use tenant::{Held, Owned, Selection, Tenant};
 pub use uploads::{Archive, Upload};
@@ -49,7 +50,6 @@ use crate::{killpoint, secrets::Sealer};
 pub const WRITES: &[&str] = &[
     "organization.bootstrap",
     "key.create",
-    "key.revoke",
     "namespace.create",
     "namespace.ready",
     "namespace.fail",
@@ -60,6 +60,10 @@ pub const WRITES: &[&str] = &[
     "function.update",
     "function.delete",
     "function.gone",
+    "container.create",
+    "container.update",
+    "container.delete",
+    "container.gone",
     "upload.create",
     "upload.complete",
     "deploy.request",

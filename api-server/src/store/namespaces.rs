@@ -6,7 +6,7 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{
     Held, Owned, Store, StoreError, Tenant, now_ms, registry_namespaces,
-    row::{name_of, named, storable},
+    row::{name_of, named, sealed_map, storable},
     tenant::{require, require_writable, stamp},
 };
 use crate::secrets::{Place, Sealer, SecretMap};
@@ -24,7 +24,7 @@ pub struct NamespaceRow {
     pub name: String,
     /// Free text.
     pub description: Option<String>,
-    /// Set in every function of it.
+    /// Set in every application of it.
     pub environment: SecretMap,
     /// State.
     pub state: NamespaceStatus,
@@ -166,7 +166,7 @@ impl Store {
         .await
     }
 
-    /// Marks a namespace and all its functions `deleting`, and ends their deploys. What runs must then be
+    /// Marks a namespace and all its applications `deleting`, and ends their deploys. What runs must then be
     /// stopped, and [`Store::namespace_gone`] called.
     ///
     /// # Errors
@@ -174,12 +174,12 @@ impl Store {
     pub async fn delete_namespace(&self, tenant: &Tenant, id: &str) -> Result<NamespaceRow, StoreError> {
         self.write("namespace.delete", async |tx| {
             require_writable::<NamespaceRow>(tx, &self.sealer, tenant, id).await?;
-            let functions = sqlx::query("SELECT id FROM functions WHERE namespace_id = $1")
+            let applications = sqlx::query("SELECT id FROM applications WHERE namespace_id = $1")
                 .bind(id.to_owned())
                 .fetch_all(&mut *tx)
                 .await?;
-            for function in functions {
-                super::functions::mark_deleting(tx, &function.try_get::<String, _>("id")?).await?;
+            for application in applications {
+                super::applications::mark_deleting(tx, &application.try_get::<String, _>("id")?).await?;
             }
             sqlx::query("UPDATE namespaces SET state = 'deleting', updated = $1 WHERE id = $2")
                 .bind(now_ms())
@@ -191,10 +191,10 @@ impl Store {
         .await
     }
 
-    /// Removes a `deleting` namespace whose functions are gone. Its registry namespace stays.
+    /// Removes a `deleting` namespace whose applications are gone. Its registry namespace stays.
     ///
     /// # Errors
-    /// [`StoreError::Database`], also when it still has functions.
+    /// [`StoreError::Database`], also when it still has applications.
     pub async fn namespace_gone(&self, id: &str) -> Result<(), StoreError> {
         self.write("namespace.gone", async |tx| {
             sqlx::query("DELETE FROM namespaces WHERE id = $1 AND state = 'deleting'")
@@ -248,9 +248,8 @@ impl Owned for NamespaceRow {
 
     fn read(row: &AnyRow, sealer: &Sealer) -> Result<Self, StoreError> {
         let id: String = row.try_get("id")?;
-        let sealed: Vec<u8> = row.try_get("environment")?;
         Ok(Self {
-            environment: sealer.open_map(place(&id), &sealed)?,
+            environment: sealed_map(row, sealer, place(&id))?,
             id,
             organization_id: row.try_get("organization_id")?,
             region: row.try_get("region")?,

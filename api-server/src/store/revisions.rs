@@ -4,9 +4,9 @@ use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
 use super::{
     Store, StoreError,
-    deploys::{Deploy, FunctionConfig, current},
+    deploys::{ApplicationConfig, Deploy, current},
     new_id, now_ms,
-    row::{json, to_json, unsigned},
+    row::{json, sealed_map, to_json, unsigned},
 };
 use crate::secrets::{Place, SecretMap};
 
@@ -15,12 +15,12 @@ use crate::secrets::{Place, SecretMap};
 pub struct Revision {
     /// UUID v4.
     pub id: String,
-    /// The function it is of.
-    pub function_id: String,
+    /// The application it is of.
+    pub application_id: String,
     /// 1, 2, ...
     pub version: u64,
     /// Configuration as of the deploy.
-    pub config: FunctionConfig,
+    pub config: ApplicationConfig,
     /// `host:port/repository` or repository, as the deploy wrote it.
     pub image_reference: String,
     /// `sha256:...`
@@ -36,10 +36,21 @@ pub struct Launch {
     pub revision: Revision,
     /// The user's variables.
     pub environment: SecretMap,
-    /// Namespace of the function.
+    /// Namespace of the application.
     pub namespace_id: String,
     /// PKCS#1 PEM of the namespace's public key.
     pub public_key: String,
+}
+
+/// An application and the version of it that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// `function` or `container`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Version that runs.
+    pub version: u64,
 }
 
 impl Store {
@@ -66,9 +77,9 @@ impl Store {
             }
             let id = new_id();
             sqlx::query(
-                "INSERT INTO revisions (id, function_id, version, config, environment, image_reference,
+                "INSERT INTO revisions (id, application_id, version, config, environment, image_reference,
                     image_digest, created)
-                 SELECT $1, f.id, f.last_version + 1, $2, $3, $4, $5, $6 FROM functions f WHERE f.id = $7",
+                 SELECT $1, a.id, a.last_version + 1, $2, $3, $4, $5, $6 FROM applications a WHERE a.id = $7",
             )
             .bind(id.clone())
             .bind(to_json(&deploy.config))
@@ -76,7 +87,7 @@ impl Store {
             .bind(image_reference.to_owned())
             .bind(image_digest.to_owned())
             .bind(now_ms())
-            .bind(deploy.function_id.clone())
+            .bind(deploy.application_id.clone())
             .execute(&mut *tx)
             .await?;
             sqlx::query("UPDATE deploys SET revision_id = $1, image_digest = $2, updated = $3 WHERE id = $4")
@@ -100,15 +111,15 @@ impl Store {
         require(&mut connection, id).await
     }
 
-    /// The live revisions of all functions that are not `deleting`, with the functions' present scale: what a start
+    /// The live revisions of all applications that are not `deleting`, with their present scale: what a start
     /// gives the gateway.
     ///
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn live_revisions(&self) -> Result<Vec<Revision>, StoreError> {
         let rows = sqlx::query(
-            "SELECT r.*, f.min_scale, f.max_scale FROM revisions r JOIN functions f ON f.live_revision = r.id
-             WHERE f.state <> 'deleting' ORDER BY r.created, r.id",
+            "SELECT r.*, a.min_scale, a.max_scale FROM revisions r JOIN applications a ON a.live_revision = r.id
+             WHERE a.state <> 'deleting' ORDER BY r.created, r.id",
         )
         .fetch_all(&self.readers)
         .await?;
@@ -122,14 +133,15 @@ impl Store {
             .collect()
     }
 
-    /// The function that runs this image of this repository, if one does: its name and the version.
+    /// What runs this image of this repository, if anything does: kind, name and version of the application.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub async fn running(&self, repository: &str, digest: &str) -> Result<Option<(String, u64)>, StoreError> {
+    pub async fn running(&self, repository: &str, digest: &str) -> Result<Option<Running>, StoreError> {
         let rows = sqlx::query(
-            "SELECT f.name, r.version, r.image_reference FROM revisions r JOIN functions f ON f.live_revision = r.id
-             WHERE r.image_digest = $1 AND f.state <> 'deleting'",
+            "SELECT a.kind, a.name, r.version, r.image_reference FROM revisions r
+             JOIN applications a ON a.live_revision = r.id
+             WHERE r.image_digest = $1 AND a.state <> 'deleting'",
         )
         .bind(digest.to_owned())
         .fetch_all(&self.readers)
@@ -139,7 +151,11 @@ impl Store {
             let of =
                 reference.strip_suffix(repository).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
             if of {
-                return Ok(Some((row.try_get("name")?, unsigned(row, "version")?)));
+                return Ok(Some(Running {
+                    kind: row.try_get("kind")?,
+                    name: row.try_get("name")?,
+                    version: unsigned(row, "version")?,
+                }));
             }
         }
         Ok(None)
@@ -151,18 +167,17 @@ impl Store {
     /// [`StoreError::Missing`], [`StoreError::Sealed`].
     pub async fn launch(&self, revision_id: &str) -> Result<Launch, StoreError> {
         let row = sqlx::query(
-            "SELECT r.*, f.namespace_id, n.public_key FROM revisions r
-             JOIN functions f ON f.id = r.function_id JOIN namespaces n ON n.id = f.namespace_id
+            "SELECT r.*, a.namespace_id, n.public_key FROM revisions r
+             JOIN applications a ON a.id = r.application_id JOIN namespaces n ON n.id = a.namespace_id
              WHERE r.id = $1",
         )
         .bind(revision_id.to_owned())
         .fetch_optional(&self.readers)
         .await?
         .ok_or_else(|| StoreError::missing("revision", revision_id))?;
-        let sealed: Vec<u8> = row.try_get("environment")?;
         Ok(Launch {
             revision: read(&row)?,
-            environment: self.sealer.open_map(place(revision_id), &sealed)?,
+            environment: sealed_map(&row, &self.sealer, place(revision_id))?,
             namespace_id: row.try_get("namespace_id")?,
             public_key: row.try_get("public_key")?,
         })
@@ -181,7 +196,7 @@ async fn require(connection: &mut AnyConnection, id: &str) -> Result<Revision, S
 fn read(row: &AnyRow) -> Result<Revision, StoreError> {
     Ok(Revision {
         id: row.try_get("id")?,
-        function_id: row.try_get("function_id")?,
+        application_id: row.try_get("application_id")?,
         version: unsigned(row, "version")?,
         config: json(row, "config")?,
         image_reference: row.try_get("image_reference")?,

@@ -4,6 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, any::AnyRow};
 
 use super::StoreError;
+use crate::secrets::{Place, Sealer, SecretMap};
 
 /// A non-negative integer column.
 pub(super) fn unsigned<T: TryFrom<i64>>(row: &AnyRow, column: &'static str) -> Result<T, StoreError> {
@@ -31,6 +32,12 @@ pub(super) fn named<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> 
 pub(super) fn json<T: DeserializeOwned>(row: &AnyRow, column: &'static str) -> Result<T, StoreError> {
     let value: String = row.try_get(column)?;
     serde_json::from_str(&value).map_err(|_| StoreError::Corrupt { column, value })
+}
+
+/// The sealed variables of a row, in its column `environment`.
+pub(super) fn sealed_map(row: &AnyRow, sealer: &Sealer, place: Place<'_>) -> Result<SecretMap, StoreError> {
+    let sealed: Vec<u8> = row.try_get("environment")?;
+    Ok(sealer.open_map(place, &sealed)?)
 }
 
 /// The wire name of an enum's value.

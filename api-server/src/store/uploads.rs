@@ -101,7 +101,7 @@ impl Store {
         archive: &Archive,
     ) -> Result<Option<String>, StoreError> {
         self.write("upload.complete", async |tx| {
-            let row = sqlx::query("SELECT state, archive_key FROM functions WHERE id = $1")
+            let row = sqlx::query("SELECT state, archive_key FROM applications WHERE id = $1")
                 .bind(upload.function_id.clone())
                 .fetch_optional(&mut *tx)
                 .await?
@@ -121,7 +121,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             sqlx::query(
-                "UPDATE functions SET archive_key = $1, archive_bytes = $2, archive_digest = $3, updated = $4
+                "UPDATE applications SET archive_key = $1, archive_bytes = $2, archive_digest = $3, updated = $4
                  WHERE id = $5",
             )
             .bind(archive.key.clone())
@@ -149,8 +149,9 @@ impl Store {
     /// [`StoreError::Database`].
     pub async fn archives_needed(&self) -> Result<Vec<String>, StoreError> {
         let rows = sqlx::query(
-            "SELECT archive_key FROM functions WHERE archive_key IS NOT NULL
-             UNION SELECT archive_key FROM deploys WHERE state NOT IN ('ready', 'error')",
+            "SELECT archive_key FROM applications WHERE archive_key IS NOT NULL
+             UNION SELECT archive_key FROM deploys
+             WHERE archive_key IS NOT NULL AND state NOT IN ('ready', 'error')",
         )
         .fetch_all(&self.readers)
         .await?;

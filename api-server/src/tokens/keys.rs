@@ -8,10 +8,7 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{
-    AppState,
-    store::{StoreError, persist},
-};
+use crate::{AppState, store::StoreError};
 
 /// A key pair as PEM.
 pub struct KeyPair {
@@ -59,9 +56,8 @@ pub fn spawn_key_pair(state: &AppState, namespace_id: String) {
 async fn make(state: &AppState, id: &str) -> Result<(), StoreError> {
     match tokio::task::spawn_blocking(KeyPair::generate).await {
         Ok(Some(pair)) => {
-            let private = pair.private.expose_secret().as_bytes();
-            persist(|| state.store.namespace_ready(id, &pair.public, private)).await
+            state.store.namespace_ready(id, &pair.public, pair.private.expose_secret().as_bytes()).await
         }
-        _ => persist(|| state.store.namespace_failed(id, "no key pair could be made")).await,
+        _ => state.store.namespace_failed(id, "no key pair could be made").await,
     }
 }

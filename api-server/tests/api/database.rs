@@ -2,20 +2,17 @@
 
 use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    thread::{self, JoinHandle},
+    thread,
 };
 
-use api_server::{
-    secrets::{MasterKey, Sealer},
-    store::{Database, DatabaseUrl, Store},
-};
+use api_server::store::DatabaseUrl;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use zipship_tests::Postgres;
 
-/// With all tables, empty. Its locale does not order by bytes, as that of many databases.
+/// Without tables. Its locale does not order by bytes, as that of many databases.
 const TEMPLATE: &str = "zipship_template";
 
-/// A database without rows, dropped when its test is over.
+/// An empty database, dropped at the end of its test.
 pub(crate) struct TestDatabase {
     pub(crate) name: String,
 }
@@ -34,10 +31,7 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        // Nobody waits for it: all goes with the cluster anyway.
-        let url = cluster().socket_url("postgres");
-        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        drop(aside(|| run_at(url, sql)));
+        run(format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
 
@@ -49,9 +43,7 @@ pub(crate) fn cluster() -> MutexGuard<'static, Postgres> {
         let template = format!(
             "CREATE DATABASE {TEMPLATE} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C.UTF-8'"
         );
-        let (maker, made) = (cluster.socket_url("postgres"), cluster.socket_url(TEMPLATE));
-        aside(|| run_at(maker, template)).join().unwrap();
-        aside(|| migrate(made)).join().unwrap();
+        run_at(cluster.socket_url("postgres"), template);
         Mutex::new(cluster)
     });
     cluster.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,28 +51,19 @@ pub(crate) fn cluster() -> MutexGuard<'static, Postgres> {
 
 fn run(sql: String) {
     let url = cluster().socket_url("postgres");
-    aside(|| run_at(url, sql)).join().unwrap();
-}
-
-async fn run_at(url: String, sql: String) {
-    sqlx::any::install_default_drivers();
-    let mut connection = AnyConnection::connect(&url).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
-/// Gives the template its tables, so that they are made once and looked at by each test.
-async fn migrate(url: String) {
-    let directory = tempfile::tempdir().unwrap();
-    let master = MasterKey::load_or_create(&directory.path().join("key")).unwrap();
-    let database = Database::Postgres(url.parse().unwrap());
-    Store::open(&database, Sealer::new(&master)).await.unwrap().close().await;
+    run_at(url, sql);
 }
 
 /// On a thread of its own: the test's own runtime may be the one that waits.
-fn aside<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) -> JoinHandle<()> {
-    thread::spawn(move || {
+fn run_at(url: String, sql: String) {
+    let done = thread::spawn(move || {
+        sqlx::any::install_default_drivers();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(work());
-    })
+        runtime.block_on(async {
+            let mut connection = AnyConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+    });
+    done.join().unwrap();
 }

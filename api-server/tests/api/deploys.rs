@@ -185,7 +185,7 @@ async fn secrets_are_ciphertext_on_disk_and_do_not_open_in_another_row() {
         .state
         .store
         .write("function.update", async |tx| {
-            sqlx::query("UPDATE functions SET environment = (SELECT environment FROM functions WHERE id = $1) WHERE id = $2")
+            sqlx::query("UPDATE applications SET environment = (SELECT environment FROM applications WHERE id = $1) WHERE id = $2")
                 .bind(id.clone())
                 .bind(other.clone())
                 .execute(tx)

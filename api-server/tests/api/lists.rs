@@ -38,7 +38,7 @@ async fn pages_do_not_shift_while_functions_are_made_and_the_clock_goes_back() {
         .state
         .store
         .write("function.update", async |tx| {
-            sqlx::query("UPDATE functions SET created = created + 3600000").execute(tx).await?;
+            sqlx::query("UPDATE applications SET created = created + 3600000").execute(tx).await?;
             Ok(())
         })
         .await

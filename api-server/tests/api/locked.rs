@@ -14,7 +14,7 @@ async fn writes_to_a_locked_function_and_namespace_are_refused() {
         .state
         .store
         .write("function.update", async |tx| {
-            sqlx::query("UPDATE functions SET state = 'locked'").execute(&mut *tx).await?;
+            sqlx::query("UPDATE applications SET state = 'locked'").execute(&mut *tx).await?;
             sqlx::query("UPDATE namespaces SET state = 'locked'").execute(tx).await?;
             Ok(())
         })

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod access;
+mod containers;
 mod cron_syntax;
 mod database;
 mod deploys;
 mod described;
 mod functions;
 mod harness;
-mod keys;
 mod killpoints;
 mod libraries;
 mod lists;

@@ -26,9 +26,12 @@ async fn writes_of_two_programs_never_lose_one_another() {
         for _ in 0..40 {
             store
                 .write("function.update", async |tx| {
-                    let read = sqlx::query_scalar::<_, i64>("SELECT last_version FROM functions");
+                    let read = sqlx::query_scalar::<_, i64>("SELECT last_version FROM applications");
                     let now = read.fetch_one(&mut *tx).await?;
-                    sqlx::query("UPDATE functions SET last_version = $1").bind(now + 1).execute(tx).await?;
+                    sqlx::query("UPDATE applications SET last_version = $1")
+                        .bind(now + 1)
+                        .execute(tx)
+                        .await?;
                     Ok(())
                 })
                 .await
@@ -36,7 +39,7 @@ async fn writes_of_two_programs_never_lose_one_another() {
         }
     };
     tokio::join!(add(one.clone()), add(two.clone()), add(one.clone()), add(two));
-    let read = sqlx::query_scalar::<_, i64>("SELECT last_version FROM functions");
+    let read = sqlx::query_scalar::<_, i64>("SELECT last_version FROM applications");
     assert_eq!(read.fetch_one(one.readers()).await.unwrap(), 160);
 }
 

@@ -41,7 +41,15 @@ async fn only_exactly_the_announced_bytes_are_kept() {
     // The last complete one wins, and only its file stays.
     assert_eq!(client.put(&url, "abcde", None).await.status, 200);
     assert_eq!(client.put(&url, "fghij", Some(5)).await.status, 200);
-    let archive = server.state.store.function_by_id(&id).await.unwrap().unwrap().archive.unwrap();
+    let archive = server
+        .state
+        .store
+        .application_by_id::<api_server::store::Code>(&id)
+        .await
+        .unwrap()
+        .unwrap()
+        .archive
+        .unwrap();
     assert_eq!(std::fs::read(server.state.archives.path(&archive.key)).unwrap(), b"fghij");
     assert_eq!(std::fs::read_dir(server.data().join("archives")).unwrap().count(), 1);
 }

@@ -44,7 +44,7 @@ pub struct Function {
     pub region: String,
 }
 
-/// State of a function.
+/// State of a function or a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -55,7 +55,7 @@ pub enum FunctionStatus {
     Creating,
     /// A deploy runs.
     Pending,
-    /// The endpoint answers with the deployed code.
+    /// The endpoint answers with what was deployed.
     Ready,
     /// The last deploy failed; an older version may still serve.
     Error,

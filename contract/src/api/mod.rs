@@ -1,5 +1,6 @@
 //! Wire types of the Functions API v1alpha2, as its document and `docs/api.md` have them.
 
+pub mod container;
 pub mod error;
 pub mod function;
 pub mod namespace;
@@ -7,6 +8,7 @@ pub mod page;
 pub mod token;
 pub mod upload;
 
+pub use container::{Container, Containers, CreateContainer, UpdateContainer};
 pub use error::{ApiError, ArgumentDetail, ArgumentReason, PermissionDetail, QuotaDetail};
 pub use function::{CreateFunction, Function, FunctionStatus, Functions, Privacy, Runtimes, UpdateFunction};
 pub use namespace::{

@@ -54,6 +54,7 @@ fn revision(number: u8) -> Arc<Revision> {
         id: format!("r{number}"),
         function_id: "f".into(),
         version: number.into(),
+        program: crate::Program::Function,
         image_digest: String::new(),
         public: true,
         timeout: 5 * SECOND,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::{
-    BoxBody, BoxFuture, Gateway, GatewayConfig, Instances, Phase, Revision, RouteState, StartFailure,
-    StartFailureKind, StartedInstance,
+    Address, BoxBody, BoxFuture, Gateway, GatewayConfig, Instances, Phase, Program, Revision, RouteState,
+    StartFailure, StartFailureKind, StartedInstance,
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -125,7 +125,7 @@ impl Instances for Adapter {
                 tokio::task::yield_now().await;
             }
             let phases = vec![Phase { name: "create", duration: Duration::from_millis(3) }];
-            Ok(StartedInstance { socket, max_concurrency: 0, phases })
+            Ok(StartedInstance { address: Address::Unix(socket), max_concurrency: 0, phases })
         })
     }
 
@@ -145,6 +145,7 @@ impl Instances for Adapter {
 pub(crate) fn revision(id: &str) -> Revision {
     Revision {
         id: id.into(),
+        program: Program::Function,
         function_id: FUNCTION.into(),
         version: 1,
         image_digest: format!("sha256:{id}"),

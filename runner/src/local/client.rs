@@ -18,11 +18,13 @@ use tokio::task::JoinHandle;
 
 use super::wire::{self, Answer, Call, CompileCall, FromLauncher, PrecompileCall, Request};
 use crate::{
-    Backend, BoxFuture, CompileOutcome, CompileSpec, Compression, Exited, InstanceFds, InstanceInfo,
-    InstanceSpec, PrecompileSpec, RunnerError,
+    Backend, BoxFuture, CompileOutcome, CompileSpec, Compression, Exited, Family, ForeignFds, InstanceFds,
+    InstanceInfo, InstanceSpec, PrecompileSpec, RunnerError,
 };
 
 type Outcome = Result<Answer, RunnerError>;
+/// An answer, and the descriptors beside it.
+type Delivered = (Outcome, Vec<OwnedFd>);
 
 /// The launcher, as the server sees it.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     /// `None` once the launcher is gone: nothing may wait for it any more.
-    waiting: Option<HashMap<u64, oneshot::Sender<Outcome>>>,
+    waiting: Option<HashMap<u64, oneshot::Sender<Delivered>>>,
     subscribers: Vec<UnboundedSender<Exited>>,
 }
 
@@ -71,6 +73,10 @@ impl Client {
     }
 
     async fn call(&self, call: Call, fds: Vec<OwnedFd>) -> Outcome {
+        self.exchange(call, fds).await.map(|(answer, _)| answer)
+    }
+
+    async fn exchange(&self, call: Call, fds: Vec<OwnedFd>) -> Result<(Answer, Vec<OwnedFd>), RunnerError> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         match &mut self.shared.state().waiting {
@@ -87,7 +93,8 @@ impl Client {
             });
         }
         drop(fds);
-        receiver.await.unwrap_or(Err(RunnerError::Disconnected))
+        let (outcome, fds) = receiver.await.map_err(|_| RunnerError::Disconnected)?;
+        Ok((outcome?, fds))
     }
 
     async fn compiled(&self, call: Call, fds: Vec<OwnedFd>) -> Result<CompileOutcome, RunnerError> {
@@ -128,7 +135,7 @@ impl Shared {
         let receive = |socket: &OwnedFd| wire::receive::<FromLauncher>(socket.as_fd());
         loop {
             match self.socket.async_io(Interest::READABLE, receive).await {
-                Ok(Some((message, _))) => self.deliver(message),
+                Ok(Some((message, fds))) => self.deliver(message, fds),
                 Ok(None) => break,
                 Err(error) => {
                     tracing::error!(%error, "reading from the launcher failed");
@@ -141,14 +148,14 @@ impl Shared {
         state.subscribers.clear();
     }
 
-    fn deliver(&self, message: FromLauncher) {
+    fn deliver(&self, message: FromLauncher, fds: Vec<OwnedFd>) {
         let mut state = self.state();
         match message {
             FromLauncher::Reply { id, outcome } => {
                 let waiter = state.waiting.as_mut().and_then(|waiting| waiting.remove(&id));
                 // A caller that was dropped does not wait any more; its answer goes nowhere.
                 if let Some(waiter) = waiter {
-                    let _ = waiter.send(outcome);
+                    let _ = waiter.send((outcome, fds));
                 }
             }
             FromLauncher::Exited(exited) => {
@@ -172,6 +179,19 @@ impl Backend for Client {
     fn start(&self, spec: InstanceSpec, fds: InstanceFds) -> BoxFuture<'_, Result<(), RunnerError>> {
         let fds = vec![fds.listen, fds.ready, fds.log, fds.control];
         Box::pin(self.done(Call::Start(spec), fds))
+    }
+
+    fn start_foreign(&self, spec: InstanceSpec, fds: ForeignFds) -> BoxFuture<'_, Result<(), RunnerError>> {
+        let fds = vec![fds.stdout, fds.stderr, fds.environment];
+        Box::pin(self.done(Call::StartForeign(spec), fds))
+    }
+
+    fn socket(&self, id: &str, family: Family) -> BoxFuture<'_, Result<OwnedFd, RunnerError>> {
+        let call = Call::Socket { instance: id.to_owned(), family };
+        Box::pin(async move {
+            let (answer, fds) = self.exchange(call, Vec::new()).await?;
+            fds.into_iter().next().ok_or_else(|| unexpected(&answer))
+        })
     }
 
     fn limit_cpu(&self, id: &str, millicores: u32) -> BoxFuture<'_, Result<(), RunnerError>> {

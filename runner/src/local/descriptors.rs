@@ -19,13 +19,25 @@ pub(crate) fn instance(fds: &[OwnedFd; 4], server: u32) -> Checked {
     channels.iter().try_for_each(|fd| channel(fd, server))
 }
 
+/// Two pipes and a file of the server's own, in the order of `ForeignFds`.
+pub(crate) fn foreign(fds: &[OwnedFd; 3], server: u32) -> Checked {
+    let [stdout, stderr, environment] = fds;
+    let pipes = is_pipe(stdout) && is_pipe(stderr);
+    require(pipes, || "standard output and error are to be pipes".to_owned())?;
+    // Not a pipe: reading it must not wait.
+    require(is_own_file(environment, server), || "the environment is no file of the server".to_owned())
+}
+
 /// A pipe, or a file of the server's own: in memory, mostly.
 pub(crate) fn channel(fd: &OwnedFd, server: u32) -> Checked {
-    let own_file = fstat(fd).is_ok_and(|stat| {
-        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_uid == server
-    });
     let text = || "a descriptor is neither a pipe nor a file of the server".to_owned();
-    require(own_file || is_pipe(fd), text)
+    require(is_own_file(fd, server) || is_pipe(fd), text)
+}
+
+fn is_own_file(fd: &OwnedFd, server: u32) -> bool {
+    fstat(fd).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && stat.st_uid == server
+    })
 }
 
 /// Takes from sockets the power to hold up whoever closes them last (`SO_LINGER`).

@@ -22,7 +22,7 @@ use super::config::LauncherConfig;
 use super::descriptors;
 use super::layers::Layers;
 use super::oci_runtime::OciRuntime;
-use super::overlay::Roots;
+use super::overlay::{Opaque, Roots};
 use super::paths::Paths;
 use super::sandboxes::Sandbox;
 use super::server::{self, Server};
@@ -97,11 +97,12 @@ impl Launcher {
         paths: Paths,
         cgroups: Cgroups,
         server_directory: OwnedFd,
+        opaque: Opaque,
     ) -> io::Result<Self> {
         Ok(Self {
             runtime: OciRuntime::find(&config.runtime, paths.runtime_state())?,
-            roots: Roots::new(paths.roots()),
-            layers: Layers::new(paths.layers()),
+            roots: Roots::new(paths.roots(), opaque),
+            layers: Layers::new(paths.layers(), opaque),
             sandboxes: HashMap::new(),
             children: HashMap::new(),
             strays: HashMap::new(),
@@ -351,8 +352,14 @@ impl Launcher {
 
     /// Begins what is asked for. An error is the answer; otherwise it comes later.
     fn call(&mut self, caller: Caller, call: Call, fds: Vec<OwnedFd>) -> Result<(), RunnerError> {
-        let makes_children =
-            matches!(call, Call::Start(_) | Call::Compile(_) | Call::Precompile(_) | Call::LimitCpu { .. });
+        let makes_children = matches!(
+            call,
+            Call::Start(_)
+                | Call::StartForeign(_)
+                | Call::Compile(_)
+                | Call::Precompile(_)
+                | Call::LimitCpu { .. }
+        );
         if makes_children && self.children.len() >= CHILDREN_MAX {
             return Err(RunnerError::Unavailable(format!("more than {CHILDREN_MAX} processes at once")));
         }
@@ -368,6 +375,8 @@ impl Launcher {
                 Ok(())
             }
             Call::Start(spec) => self.start(caller, spec, exactly::<4>(fds)?),
+            Call::StartForeign(spec) => self.start_foreign(caller, spec, exactly::<3>(fds)?),
+            Call::Socket { instance, family } => self.socket(caller, instance, family),
             Call::Compile(job) => {
                 let mut fds = fds;
                 let inlet = if fds.len() == 2 { fds.pop() } else { None };
@@ -392,14 +401,24 @@ impl Launcher {
     }
 
     pub(super) fn reply(&mut self, caller: Caller, outcome: Result<Answer, RunnerError>) {
+        self.reply_with(caller, outcome, Vec::new());
+    }
+
+    /// [`Launcher::reply`] with descriptors.
+    pub(super) fn reply_with(
+        &mut self,
+        caller: Caller,
+        outcome: Result<Answer, RunnerError>,
+        fds: Vec<OwnedFd>,
+    ) {
         if caller.life == self.life {
-            self.tell(&FromLauncher::Reply { id: caller.request, outcome });
+            self.tell(&FromLauncher::Reply { id: caller.request, outcome }, fds);
         }
     }
 
-    pub(super) fn tell(&mut self, message: &FromLauncher) {
+    pub(super) fn tell(&mut self, message: &FromLauncher, fds: Vec<OwnedFd>) {
         let Some(server) = &mut self.server else { return };
-        match server.outbox.push(message) {
+        match server.outbox.push(message, fds) {
             Ok(true) => {}
             Ok(false) => self.hang_up("it does not read what it is told"),
             Err(error) => self.hang_up(&error.to_string()),

@@ -12,6 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal};
 
 use super::launcher::Caller;
+use super::overlay::Opaque;
 use super::{sys, unpack};
 use crate::{Compression, RunnerError};
 
@@ -24,6 +25,7 @@ const QUEUE_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Layers {
     directory: PathBuf,
+    opaque: Opaque,
     jobs: HashMap<Digest, Job>,
     queue: VecDeque<Queued>,
     /// Children that remove what a failed unpacking left: they keep its place.
@@ -52,8 +54,9 @@ struct Queued {
 type Started = Result<Pid, (Vec<Caller>, io::Error)>;
 
 impl Layers {
-    pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, jobs: HashMap::new(), queue: VecDeque::new(), sweepers: HashSet::new(), started: 0 }
+    pub(crate) fn new(directory: PathBuf, opaque: Opaque) -> Self {
+        let (jobs, queue, sweepers) = (HashMap::new(), VecDeque::new(), HashSet::new());
+        Self { directory, opaque, jobs, queue, sweepers, started: 0 }
     }
 
     pub(crate) fn has(&self, diff_id: &Digest) -> bool {
@@ -89,7 +92,7 @@ impl Layers {
         let Queued { diff_id, blob, compression, waiters } = self.queue.pop_front()?;
         self.started += 1;
         let temporary = self.directory.join(format!(".tmp-{}", self.started));
-        let started = match start(&diff_id, &blob, compression, &temporary) {
+        let started = match start(&diff_id, &blob, compression, self.opaque, &temporary) {
             Ok((pid, report)) => {
                 self.jobs.insert(diff_id.clone(), Job { pid, temporary, report, waiters });
                 Ok(pid)
@@ -149,12 +152,13 @@ fn start(
     diff_id: &Digest,
     blob: &OwnedFd,
     compression: Compression,
+    opaque: Opaque,
     temporary: &Path,
 ) -> io::Result<(Pid, OwnedFd)> {
     fs::create_dir(temporary)?;
     fs::set_permissions(temporary, Permissions::from_mode(0o755))?;
     let (report, write) = pipe_with(PipeFlags::CLOEXEC)?;
-    let pid = unpack::spawn(blob.as_fd(), compression, diff_id, temporary, write.as_fd())?;
+    let pid = unpack::spawn(blob.as_fd(), (compression, opaque), diff_id, temporary, write.as_fd())?;
     Ok((pid, report))
 }
 

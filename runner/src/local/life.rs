@@ -156,8 +156,8 @@ fn launch(config: LauncherConfig, paths: Paths, signals: &SignalFd, alive: &Owne
     let server_directory = File::open(server_dir(&config.data_dir))?.into();
     // Layers are named relative to here (see `overlay`).
     std::env::set_current_dir(paths.layers())?;
-    overlay::probe(&paths.roots().join("probe"))?;
-    let launcher = Launcher::new(config, paths, cgroups, server_directory)?;
+    let opaque = overlay::probe(&paths.roots().join("probe"))?;
+    let launcher = Launcher::new(config, paths, cgroups, server_directory, opaque)?;
     launcher.remove_sockets();
     launcher.run(signals)
 }

@@ -18,6 +18,7 @@ mod client;
 mod compile;
 mod config;
 mod descriptors;
+mod foreign;
 mod inlet;
 mod jail;
 mod launcher;

@@ -44,13 +44,13 @@ impl OciRuntime {
         candidates.into_iter().find(|candidate| candidate.is_file())
     }
 
-    /// Creates and starts what the bundle describes. `output` becomes its standard output and error, `fds` its
-    /// descriptors 3, 4, ... The child ends when the sandbox runs; `pid` in the bundle then names its process.
+    /// Creates and starts what the bundle describes. `output` becomes its standard output and its standard error,
+    /// `fds` its descriptors 3, 4, ... The child ends when the sandbox runs; `pid` in the bundle then names its process.
     pub(crate) fn run(
         &self,
         id: &str,
         bundle: &Path,
-        output: Option<BorrowedFd<'_>>,
+        output: Option<[BorrowedFd<'_>; 2]>,
         fds: &[OwnedFd],
     ) -> io::Result<Pid> {
         let preserved = fds.len().to_string();
@@ -60,8 +60,8 @@ impl OciRuntime {
             arguments.extend(["--preserve-fds".into(), preserved.into()]);
         }
         arguments.push(id.into());
-        let output = output.unwrap_or(self.nothing.as_fd());
-        let mut all = vec![self.nothing.as_fd(), output, output];
+        let [stdout, stderr] = output.unwrap_or([self.nothing.as_fd(); 2]);
+        let mut all = vec![self.nothing.as_fd(), stdout, stderr];
         all.extend(fds.iter().map(AsFd::as_fd));
         self.spawn(Some(&bundle.join("log")), &arguments, &all)
     }

@@ -12,6 +12,27 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 /// Layers of one image, at most: the mount options must fit into a page.
 pub(crate) const LAYERS_MAX: usize = 50;
 
+/// How a directory of a layer says that nothing of it below counts (`.wh..wh..opq` of an image's layer).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opaque {
+    /// By the attribute [`OPAQUE`], which an unpacker without privileges can set.
+    Attribute,
+    /// Not at all: the kernel is older than 5.11.
+    Unsupported,
+}
+
+/// The attribute of an opaque directory; its value is `y`.
+pub(crate) const OPAQUE: &str = "user.overlay.opaque";
+
+impl Opaque {
+    fn option(self) -> &'static str {
+        match self {
+            Self::Attribute => ",userxattr",
+            Self::Unsupported => "",
+        }
+    }
+}
+
 /// Which root a sandbox uses; a digest of the list of layers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RootKey(String);
@@ -20,14 +41,15 @@ pub(crate) struct RootKey(String);
 #[derive(Debug)]
 pub(crate) struct Roots {
     directory: PathBuf,
+    opaque: Opaque,
     users: HashMap<RootKey, usize>,
 }
 
 impl Roots {
     /// `directory` holds the mount points. The process must stand in the directory of the layers: their names
     /// are given relative to it, or they would not fit into the mount options.
-    pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, users: HashMap::new() }
+    pub(crate) fn new(directory: PathBuf, opaque: Opaque) -> Self {
+        Self { directory, opaque, users: HashMap::new() }
     }
 
     /// The root of these layers, mounted when nobody else uses it yet. To be given back with `release`.
@@ -38,7 +60,7 @@ impl Roots {
         let target = self.directory.join(&key.0);
         let users = self.users.entry(key.clone()).or_default();
         if *users == 0
-            && let Err(error) = mount_root(&names, &target)
+            && let Err(error) = mount_root(&names, &target, self.opaque)
         {
             self.users.remove(&key);
             // Not even made, perhaps.
@@ -64,9 +86,13 @@ impl Roots {
 }
 
 /// Mounts one for a moment: a kernel without overlays is found out at the start, not at the first call.
-pub(crate) fn probe(target: &Path) -> io::Result<()> {
-    let tried =
-        mount_root("../compile-root", target).and_then(|()| Ok(unmount(target, UnmountFlags::DETACH)?));
+pub(crate) fn probe(target: &Path) -> io::Result<Opaque> {
+    let mounts = |opaque| -> io::Result<Opaque> {
+        mount_root("../compile-root", target, opaque)?;
+        unmount(target, UnmountFlags::DETACH)?;
+        Ok(opaque)
+    };
+    let tried = mounts(Opaque::Attribute).or_else(|_| mounts(Opaque::Unsupported));
     // Not even made, perhaps.
     let _ = fs::remove_dir(target);
     tried.map_err(|error| {
@@ -78,10 +104,10 @@ pub(crate) fn probe(target: &Path) -> io::Result<()> {
     })
 }
 
-fn mount_root(names: &str, target: &Path) -> io::Result<()> {
+fn mount_root(names: &str, target: &Path, opaque: Opaque) -> io::Result<()> {
     fs::create_dir_all(target)?;
     // The first name is the top. Two at least, as an overlay without an upper directory wants.
-    let options = CString::new(format!("lowerdir=../skeleton:{names}"))?;
+    let options = CString::new(format!("lowerdir=../skeleton:{names}{}", opaque.option()))?;
     let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
     mount("overlay", target, "overlay", flags, options.as_c_str())?;
     Ok(())

@@ -9,17 +9,24 @@
 //!     lock               held while a launcher of this directory lives
 //!     layers/<hex>/      unpacked layers by diff id; .tmp-* while being unpacked
 //!     roots/<key>/       mounted root file systems, one a distinct list of layers
-//!     bundles/<id>/      config.json, pid, log of the runtime
+//!     bundles/<id>/      config.json, pid, log of the runtime; in memory, since a configuration may hold secrets
 //!     runtime/           the OCI runtime's state
 //!     compile/<id>/      mount points of a compile or precompile job
 //!     skeleton/          top layer of every root: the mount points, with the right modes
 //!     compile-root/      the root of compile jobs: nothing but mount points
 //! ```
 
+use std::ffi::CString;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+/// Bytes of all bundles together; one is some 10 KB, and its environment.
+const BUNDLES_BYTES: u64 = 1 << 30;
 
 /// The launcher's part of the data directory.
 #[derive(Debug, Clone)]
@@ -78,11 +85,17 @@ impl Paths {
             fs::create_dir_all(directory)?;
         }
         self.make_skeleton()?;
-        self.make_compile_root()
+        self.make_compile_root()?;
+        self.mount_bundles()
     }
 
     /// Also the last thing a launcher does, when nothing is mounted below any more.
     pub(crate) fn remove_leftovers(&self) -> io::Result<()> {
+        match unmount(self.bundles(), UnmountFlags::DETACH) {
+            // Not mounted, or not even made.
+            Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
         remove_tree(&self.bundles())?;
         remove_tree(&self.runtime_state())?;
         // Mount points: only ever empty directories (or the file of a namespace), and never descended into.
@@ -101,6 +114,14 @@ impl Paths {
             }
         }
         Ok(())
+    }
+
+    /// The environment of a foreign image's process is in its bundle, and is to be in no file. The mount ends with
+    /// the launcher's namespace.
+    fn mount_bundles(&self) -> io::Result<()> {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        let options = CString::new(format!("mode=700,size={BUNDLES_BYTES}"))?;
+        Ok(mount("tmpfs", self.bundles(), "tmpfs", flags, options.as_c_str())?)
     }
 
     /// The top layer of every root. A runtime gives a tmpfs the mode of the directory below it, and can't make

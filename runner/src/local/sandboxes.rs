@@ -15,8 +15,8 @@ use super::launcher::{Caller, Job, Launcher};
 use super::overlay::RootKey;
 use super::spec::{self, Frame};
 use super::wire::{self, Answer, CompileCall, FromLauncher, PrecompileCall};
-use super::{check, compile, descriptors, inlet, oci_runtime};
-use crate::{CompileOutcome, Exited, InstanceInfo, InstanceSpec, InstanceState, RunnerError};
+use super::{check, compile, descriptors, foreign, inlet, oci_runtime};
+use crate::{CompileOutcome, Exited, Family, InstanceInfo, InstanceSpec, InstanceState, RunnerError};
 
 /// How long the runtime may take to make a sandbox.
 const CREATE: Duration = Duration::from_secs(30);
@@ -99,11 +99,36 @@ impl Launcher {
     ) -> Result<(), RunnerError> {
         check::instance(&spec)?;
         descriptors::instance(&fds, self.config.uid)?;
+        self.start_with(caller, spec, None, &fds, spec::instance)
+    }
+
+    pub(super) fn start_foreign(
+        &mut self,
+        caller: Caller,
+        spec: InstanceSpec,
+        fds: [OwnedFd; 3],
+    ) -> Result<(), RunnerError> {
+        check::instance(&spec)?;
+        descriptors::foreign(&fds, self.config.uid)?;
+        let [stdout, stderr, environment] = fds;
+        let more = foreign::environment(environment)?;
+        let output = Some([stdout.as_fd(), stderr.as_fd()]);
+        self.start_with(caller, spec, output, &[], |spec, frame| spec::foreign(spec, &more, frame))
+    }
+
+    fn start_with(
+        &mut self,
+        caller: Caller,
+        spec: InstanceSpec,
+        output: Option<[BorrowedFd<'_>; 2]>,
+        fds: &[OwnedFd],
+        document: impl FnOnce(&InstanceSpec, Frame<'_>) -> Value,
+    ) -> Result<(), RunnerError> {
         self.require_unused(&spec.id)?;
         let (root, path) = self.root_of(&spec.layers)?;
         let cgroup = self.cgroups.path(&spec.id);
         let frame = Frame { root: &path, cgroup: &cgroup, limits_swap: self.cgroups.limits_swap() };
-        match self.create(&spec.id, &spec::instance(&spec, frame), None, &fds) {
+        match self.create(&spec.id, &document(&spec, frame), output, fds) {
             Ok(pid) => {
                 let kind = Kind::Instance { starter: caller, root };
                 self.sandboxes.insert(spec.id, Sandbox::new(kind, spec.labels, pid));
@@ -139,7 +164,7 @@ impl Launcher {
         let frame = Frame { root: &root, cgroup: &cgroup, limits_swap: self.cgroups.limits_swap() };
         let network = inlet.map(|_| points.join(inlet::POINT));
         let document = spec::compile(&call, &toolchain, &points, network.as_deref(), frame);
-        match made.and_then(|()| self.create(&call.id, &document, Some(log.as_fd()), &[])) {
+        match made.and_then(|()| self.create(&call.id, &document, Some([log.as_fd(); 2]), &[])) {
             Ok(pid) => {
                 let kind = Kind::Compile(CompileJob::new(caller, call.timeout_ms, None));
                 self.sandboxes.insert(call.id, Sandbox::new(kind, BTreeMap::new(), pid));
@@ -168,7 +193,7 @@ impl Launcher {
         let cgroup = self.cgroups.path(&call.id);
         let frame = Frame { root: &path, cgroup: &cgroup, limits_swap: self.cgroups.limits_swap() };
         let document = spec::precompile(&call, &points.join("src"), frame);
-        match mounted.and_then(|()| self.create(&call.id, &document, Some(log.as_fd()), &[results])) {
+        match mounted.and_then(|()| self.create(&call.id, &document, Some([log.as_fd(); 2]), &[results])) {
             Ok(pid) => {
                 let kind = Kind::Compile(CompileJob::new(caller, call.timeout_ms, Some(root)));
                 self.sandboxes.insert(call.id, Sandbox::new(kind, BTreeMap::new(), pid));
@@ -194,7 +219,7 @@ impl Launcher {
         &mut self,
         id: &str,
         document: &Value,
-        output: Option<BorrowedFd<'_>>,
+        output: Option<[BorrowedFd<'_>; 2]>,
         fds: &[OwnedFd],
     ) -> io::Result<Pid> {
         let bundle = self.paths.bundle(id);
@@ -270,7 +295,7 @@ impl Launcher {
             });
         } else {
             let exited = Exited { instance: id.to_owned(), code, signal, out_of_memory };
-            self.tell(&FromLauncher::Exited(exited));
+            self.tell(&FromLauncher::Exited(exited), Vec::new());
         }
         self.delete(id);
     }
@@ -328,6 +353,18 @@ impl Launcher {
         }
         let pid = self.runtime.limit_cpu(&id, millicores).map_err(|error| sandbox("the runtime", &error))?;
         self.children.insert(pid, Job::Limit(caller, id));
+        Ok(())
+    }
+
+    /// Gives out a socket inside an instance's network.
+    pub(super) fn socket(&mut self, caller: Caller, id: String, family: Family) -> Result<(), RunnerError> {
+        let Some(Sandbox { made: true, kind: Kind::Instance { .. }, process: Some(pid), .. }) =
+            self.sandboxes.get(&id)
+        else {
+            return Err(RunnerError::NotFound(id));
+        };
+        let socket = foreign::socket(*pid, family).map_err(|error| sandbox("its network", &error))?;
+        self.reply_with(caller, Ok(Answer::Done), vec![socket]);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A sandbox, described once: the OCI runtime-spec document (version 1.0.2) of an instance, of a compile job and
 //! of a precompile job.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use contract::environment::{
@@ -53,6 +54,16 @@ pub(crate) fn instance(spec: &InstanceSpec, frame: Frame<'_>) -> Value {
     document(process, mounts, resources(spec.memory_mb, spec.pids, frame), frame)
 }
 
+/// The document of an instance of a foreign image; `more` wins over the environment of the image.
+pub(crate) fn foreign(spec: &InstanceSpec, more: &BTreeMap<String, String>, frame: Frame<'_>) -> Value {
+    let mut environment = spec.environment.clone();
+    environment.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+    let process = process(&spec.entrypoint, variables(&environment), &spec.working_directory, None);
+    let mut mounts = system_mounts();
+    mounts.push(tmpfs("/tmp", TMP_BYTES, &[]));
+    document(process, mounts, resources(spec.memory_mb, spec.pids, frame), frame)
+}
+
 /// The document of a compile job; `points` is the directory with its `src`, `out` and `cache`, `network` the
 /// namespace that was made for it, if one was.
 pub(crate) fn compile(
@@ -94,7 +105,7 @@ pub(crate) fn precompile(call: &PrecompileCall, source: &Path, frame: Frame<'_>)
     document(process, mounts, resources(call.memory_mb, PRECOMPILE_PIDS, frame), frame)
 }
 
-fn variables(environment: &std::collections::BTreeMap<String, String>) -> Vec<String> {
+fn variables(environment: &BTreeMap<String, String>) -> Vec<String> {
     environment.iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 

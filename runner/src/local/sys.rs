@@ -87,12 +87,28 @@ pub(crate) fn in_new_network<T>(work: impl FnOnce() -> io::Result<T>) -> io::Res
         return Err(io::Error::last_os_error());
     }
     let done = open().and_then(|new| Ok((new, work()?)));
+    return_to_network(&own);
+    done
+}
+
+/// Does `work` in another network namespace than this process's own, and comes back. Only for a process of one thread.
+pub(crate) fn in_network<T>(namespace: &OwnedFd, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let own: OwnedFd = std::fs::File::open("/proc/self/ns/net")?.into();
+    if rustix::fs::fstat(&own)?.st_ino == rustix::fs::fstat(namespace)?.st_ino {
+        return Err(io::Error::other("it has no network of its own"));
+    }
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+    let done = work();
+    return_to_network(&own);
+    done
+}
+
+/// Back to where the launcher belongs; what it did next would otherwise be done in the wrong place.
+fn return_to_network(own: &OwnedFd) {
     if let Err(error) = move_into_link_name_space(own.as_fd(), Some(LinkNameSpaceType::Network)) {
-        // What it does next would be done in the wrong place.
         eprintln!("the launcher can't return to its network namespace: {error}");
         exit_now(1);
     }
-    done
 }
 
 /// Turns on the loopback interface of this process's network namespace.

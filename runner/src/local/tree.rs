@@ -11,9 +11,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use tar::{Archive, EntryType};
+
+use super::overlay::{OPAQUE, Opaque};
 
 /// Entries of a layer, at most.
 const ENTRIES: usize = 500_000;
@@ -21,6 +23,8 @@ const ENTRIES: usize = 500_000;
 const NAME_BYTES: usize = 4096;
 /// A file of this prefix says that the rest of its name was deleted from the layers below.
 const WHITEOUT: &[u8] = b".wh.";
+/// What follows the prefix where a directory hides all that is below it.
+const OPAQUE_MARKER: &[u8] = b".wh..opq";
 
 type Entry<'a, 'tar> = tar::Entry<'a, &'tar mut dyn Read>;
 
@@ -29,9 +33,11 @@ pub(crate) fn root() -> io::Result<OwnedFd> {
     Ok(rustix::fs::open("/", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// Unpacks all entries of `tar`. An error names the entry and what is wrong with it.
-pub(crate) fn unpack(tar: &mut dyn Read) -> io::Result<()> {
-    let mut tree = Tree { root: root()?, directories: BTreeMap::new() };
+/// Unpacks all entries of `tar`; answers where the content of the last one ends in it. An error names the entry and
+/// what is wrong with it.
+pub(crate) fn unpack(tar: &mut dyn Read, opaque: Opaque) -> io::Result<u64> {
+    let mut tree = Tree { root: root()?, opaque, directories: BTreeMap::new() };
+    let mut end = 0;
     let mut archive = Archive::new(tar);
     for (count, entry) in archive.entries()?.enumerate() {
         let mut entry = entry?;
@@ -39,14 +45,18 @@ pub(crate) fn unpack(tar: &mut dyn Read) -> io::Result<()> {
             return Err(io::Error::other(format!("more than {ENTRIES} entries")));
         }
         let name = entry.path_bytes().into_owned();
+        let stored = entry.header().entry_size().unwrap_or_default();
+        end = entry.raw_file_position().saturating_add(stored);
         tree.add(&mut entry, &name)
             .map_err(|error| io::Error::other(format!("{}: {error}", String::from_utf8_lossy(&name))))?;
     }
-    tree.finish()
+    tree.finish()?;
+    Ok(end)
 }
 
 struct Tree {
     root: OwnedFd,
+    opaque: Opaque,
     /// Times of directories are set last: filling one changes it.
     directories: BTreeMap<PathBuf, u64>,
 }
@@ -66,7 +76,6 @@ impl Tree {
         if matches!(kind, EntryType::XGlobalHeader) {
             return Ok(());
         }
-        refuse_capabilities(entry)?;
         let path = vetted(name)?;
         let attributes = Attributes::of(entry)?;
         let (Some(parent), Some(file)) = (path.parent(), path.file_name()) else {
@@ -75,13 +84,15 @@ impl Tree {
         };
         let parent_fd = self.parent(parent)?;
         if let Some(deleted) = file.as_bytes().strip_prefix(WHITEOUT) {
-            return whiteout(&parent_fd, deleted);
+            return self.whiteout(&parent_fd, deleted);
         }
         match kind {
             EntryType::Directory => self.directory(&parent_fd, file, &path, attributes),
             EntryType::Regular | EntryType::Continuous => regular(entry, &parent_fd, file, attributes),
             EntryType::Symlink => symlink(entry, &parent_fd, file, attributes),
             EntryType::Link => self.hard_link(entry, &parent_fd, file),
+            // Nobody would see it: `/dev` is always a file system of the sandbox's own.
+            _ if path.starts_with("dev") => Ok(()),
             other => Err(io::Error::other(format!("entries of type {other:?} are refused"))),
         }
     }
@@ -150,6 +161,29 @@ impl Tree {
         Ok(())
     }
 
+    /// In an overlay a character device 0/0 says that the name is deleted. Any process may make that one.
+    fn whiteout(&self, parent: &OwnedFd, deleted: &[u8]) -> io::Result<()> {
+        match (deleted, self.opaque) {
+            (OPAQUE_MARKER, Opaque::Attribute) => {
+                // Not by the parent's descriptor, which is for names only.
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let directory = rustix::fs::openat(parent, ".", flags, Mode::empty())?;
+                return Ok(rustix::fs::fsetxattr(&directory, OPAQUE, b"y", XattrFlags::empty())?);
+            }
+            (OPAQUE_MARKER, Opaque::Unsupported) => {
+                return Err(io::Error::other("opaque directories need Linux 5.11"));
+            }
+            _ if deleted.is_empty() || deleted.starts_with(WHITEOUT) => {
+                return Err(io::Error::other("reserved whiteouts are refused"));
+            }
+            _ => {}
+        }
+        let deleted = OsStr::from_bytes(deleted);
+        make_room(parent, deleted)?;
+        rustix::fs::mknodat(parent, deleted, FileType::CharacterDevice, Mode::empty(), 0)?;
+        Ok(())
+    }
+
     fn finish(self) -> io::Result<()> {
         for (path, mtime) in &self.directories {
             set_times(&self.root, path.as_os_str(), *mtime)?;
@@ -165,7 +199,8 @@ impl Attributes {
             Ok(id) if id != u32::MAX => Ok(id),
             _ => Err(io::Error::other(format!("the owner {id} is out of range"))),
         };
-        // No set-user-id and no set-group-id: nothing in a sandbox may gain what its caller has not.
+        // No set-user-id and no set-group-id, as no capabilities (attributes are not unpacked at all): nothing in a
+        // sandbox may gain what its caller has not.
         let mode = Mode::from_raw_mode(header.mode()? & 0o1777);
         let (uid, gid) = (Uid::from_raw(id(header.uid()?)?), Gid::from_raw(id(header.gid()?)?));
         Ok(Self { mode, uid, gid, mtime: header.mtime()? })
@@ -186,22 +221,12 @@ fn vetted(name: &[u8]) -> io::Result<PathBuf> {
             Component::Normal(part) => path.push(part),
             Component::CurDir => {}
             Component::ParentDir => return Err(io::Error::other("the name goes up (..)")),
-            Component::RootDir | Component::Prefix(_) => {
-                return Err(io::Error::other("the name is absolute"));
-            }
+            // Some tools write it; all names are below the root.
+            Component::RootDir => {}
+            Component::Prefix(_) => return Err(io::Error::other("the name is absolute")),
         }
     }
     Ok(path)
-}
-
-/// A file that brings capabilities along is as good as set-user-id.
-fn refuse_capabilities(entry: &mut Entry<'_, '_>) -> io::Result<()> {
-    for extension in entry.pax_extensions()?.into_iter().flatten() {
-        if extension?.key_bytes() == b"SCHILY.xattr.security.capability" {
-            return Err(io::Error::other("files with capabilities are refused"));
-        }
-    }
-    Ok(())
 }
 
 fn regular(
@@ -227,17 +252,6 @@ fn symlink(entry: &Entry<'_, '_>, parent: &OwnedFd, file: &OsStr, attributes: At
     let (uid, gid) = (Some(attributes.uid), Some(attributes.gid));
     rustix::fs::chownat(parent, file, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     set_times(parent, file, attributes.mtime)
-}
-
-/// In an overlay a character device 0/0 says that the name is deleted. Any process may make that one.
-fn whiteout(parent: &OwnedFd, deleted: &[u8]) -> io::Result<()> {
-    if deleted.is_empty() || deleted.starts_with(WHITEOUT) {
-        return Err(io::Error::other("opaque directories and reserved whiteouts are refused"));
-    }
-    let deleted = OsStr::from_bytes(deleted);
-    make_room(parent, deleted)?;
-    rustix::fs::mknodat(parent, deleted, FileType::CharacterDevice, Mode::empty(), 0)?;
-    Ok(())
 }
 
 /// A later entry of the same name wins, except over a directory.

@@ -14,6 +14,7 @@ use oci::digest::Hasher;
 use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
 use rustix::thread::CapabilitySet;
 
+use super::overlay::Opaque;
 use super::{jail, sys, tree};
 use crate::Compression;
 
@@ -30,7 +31,7 @@ const REPORT_BYTES: usize = 2048;
 /// digest is `diff_id`; else it writes one line of reasons to `report`.
 pub(crate) fn spawn(
     blob: BorrowedFd<'_>,
-    compression: Compression,
+    (compression, opaque): (Compression, Opaque),
     diff_id: &Digest,
     directory: &Path,
     report: BorrowedFd<'_>,
@@ -39,7 +40,8 @@ pub(crate) fn spawn(
     if let Some(pid) = sys::fork_into(namespaces)? {
         return Ok(pid);
     }
-    let Err(reason) = enter(&[blob, report], directory).and_then(|()| unpack(compression, diff_id)) else {
+    let Err(reason) = enter(&[blob, report], directory).and_then(|()| unpack(compression, opaque, diff_id))
+    else {
         sys::exit_now(0)
     };
     let mut reason = reason.to_string();
@@ -77,7 +79,7 @@ fn enter(fds: &[BorrowedFd<'_>], directory: &Path) -> io::Result<()> {
     jail::keep_capabilities(kept)
 }
 
-fn unpack(compression: Compression, diff_id: &Digest) -> io::Result<()> {
+fn unpack(compression: Compression, opaque: Opaque, diff_id: &Digest) -> io::Result<()> {
     let mut blob = File::from(sys::adopt_fd(0)?);
     blob.rewind()?;
     let blob = BufReader::with_capacity(1 << 16, blob);
@@ -85,16 +87,45 @@ fn unpack(compression: Compression, diff_id: &Digest) -> io::Result<()> {
         Compression::Gzip => Box::new(MultiGzDecoder::new(blob)),
         Compression::None => Box::new(blob),
     };
-    let mut tar = Hashed { inner: packed, hasher: Hasher::new(), left: TAR_BYTES };
-    tree::unpack(&mut tar)?;
+    let mut tar =
+        Padded { inner: Hashed { inner: packed, hasher: Hasher::new(), left: TAR_BYTES }, padding: 0 };
+    let end = tree::unpack(&mut tar, opaque)?;
     // A tar may be padded after its end; the digest is over all of it.
+    let mut tar = tar.inner;
     io::copy(&mut tar, &mut io::sink())?;
+    if end > TAR_BYTES - tar.left {
+        return Err(io::Error::other("it breaks off within a file"));
+    }
     let found = tar.hasher.finish();
     if found != *diff_id {
         return Err(io::Error::other(format!("its content is {found}, not {diff_id}")));
     }
     rustix::fs::syncfs(tree::root()?.as_fd())?;
     Ok(())
+}
+
+/// Zeros after the end, no more than fill a block and end a tar: some tools (umoci) leave both away, and what reads
+/// images elsewhere does not mind.
+struct Padded {
+    inner: Hashed,
+    padding: usize,
+}
+
+impl Padded {
+    const MOST: usize = 3 * 512;
+}
+
+impl Read for Padded {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if count > 0 || self.padding == Self::MOST {
+            return Ok(count);
+        }
+        let count = buffer.len().min(Self::MOST - self.padding);
+        buffer[..count].fill(0);
+        self.padding += count;
+        Ok(count)
+    }
 }
 
 /// Hashes what passes, and fails where a limit is passed instead of ending there.

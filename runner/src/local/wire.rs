@@ -15,7 +15,7 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{CompileOutcome, Compression, Exited, InstanceInfo, InstanceSpec, RunnerError};
+use crate::{CompileOutcome, Compression, Exited, Family, InstanceInfo, InstanceSpec, RunnerError};
 
 /// In the server's environment: the number of its end of the socketpair.
 pub(crate) const LAUNCHER_FD: &str = "ZIPSHIP_LAUNCHER_FD";
@@ -46,6 +46,13 @@ pub(crate) enum Call {
     },
     /// Four descriptors: listen, ready, log, control.
     Start(InstanceSpec),
+    /// Three descriptors: standard output, standard error, the environment's file.
+    StartForeign(InstanceSpec),
+    /// Answered with one descriptor: a socket inside the instance's network.
+    Socket {
+        instance: String,
+        family: Family,
+    },
     LimitCpu {
         instance: String,
         millicores: u32,
@@ -158,15 +165,15 @@ pub(crate) fn receive<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result
 
 /// Packets that wait for the other end to read, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox(VecDeque<Vec<u8>>);
+pub(crate) struct Outbox(VecDeque<(Vec<u8>, Vec<OwnedFd>)>);
 
 impl Outbox {
     /// More waiting packets than this and the reader is taken for dead.
     const MAX: usize = 4096;
 
-    /// Queues a packet; false when the other end has stopped reading.
-    pub(crate) fn push<T: Serialize>(&mut self, message: &T) -> io::Result<bool> {
-        self.0.push_back(encode(message)?);
+    /// Queues a packet and what goes beside it; false when the other end has stopped reading.
+    pub(crate) fn push<T: Serialize>(&mut self, message: &T, fds: Vec<OwnedFd>) -> io::Result<bool> {
+        self.0.push_back((encode(message)?, fds));
         Ok(self.0.len() <= Self::MAX)
     }
 
@@ -177,8 +184,9 @@ impl Outbox {
 
     /// Sends what the socket takes now.
     pub(crate) fn flush(&mut self, socket: impl AsFd) -> io::Result<()> {
-        while let Some(bytes) = self.0.front() {
-            match send_bytes(socket.as_fd(), bytes, &[]) {
+        while let Some((bytes, fds)) = self.0.front() {
+            let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
+            match send_bytes(socket.as_fd(), bytes, &fds) {
                 Ok(()) => drop(self.0.pop_front()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),

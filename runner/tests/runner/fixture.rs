@@ -305,6 +305,8 @@ pub(crate) fn busybox_layer() -> std::io::Result<Vec<u8>> {
     header.set_gid(0);
     header.set_mtime(1_000_000_000);
     tar.append_data(&mut header, "bin/busybox", &busybox[..])?;
+    header.set_size(0);
+    tar.append_data(&mut header, "opaque/old", &b""[..])?;
     for name in
         ["cat", "dd", "env", "grep", "head", "id", "ifconfig", "ls", "mount", "sleep", "tail", "unshare"]
     {

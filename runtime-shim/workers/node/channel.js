@@ -33,23 +33,14 @@ let underway = null;
 function open(onFrame, closed) {
   onClosed = closed;
   const decoder = new frames.Decoder(onFrame);
-  // Newer versions read into this memory again and again, and a large frame into its own; older ones make a buffer
-  // for each read.
+  // Newer versions read into this memory again and again; older ones make a buffer for each read.
   const memory = Buffer.allocUnsafe(READ);
-  let place = null;
   let readsHere = false;
   const onread = {
-    // Nothing: the same place as before.
-    buffer: function () {
-      const next = decoder.room() || memory;
-      if (next === place) return null;
-      place = next;
-      return next;
-    },
-    callback: function (length, read) {
+    buffer: memory,
+    callback: function (length) {
       readsHere = true;
-      if (read === memory) decoder.push(memory.slice(0, length));
-      else decoder.took(length);
+      decoder.push(memory.slice(0, length));
       return true;
     },
   };

@@ -1,6 +1,7 @@
 //! `kill -9` of the server at every store write and every outside effect of a deploy: the deploy still ends, and
 //! nothing is left over.
 
+mod containers;
 mod endings;
 mod processes;
 mod writes;
@@ -15,7 +16,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
-use zipship_tests::{Function, Server, Spec, Zip};
+use zipship_tests::{Container, Function, Server, Spec, Zip};
 
 /// Writes and outside effects of a deploy, in the order of a first deploy; each is a point before and one after.
 const OF_A_DEPLOY: &[&str] = &[
@@ -51,6 +52,10 @@ const OTHERS: &[&str] = &[
     "function.update",
     "function.delete",
     "function.gone",
+    "container.create",
+    "container.update",
+    "container.delete",
+    "container.gone",
     "upload.create",
     "upload.complete",
     "deploy.release",
@@ -115,6 +120,9 @@ async fn walk(server: &Server) -> anyhow::Result<()> {
     golang.redeploy(&go()?).await?;
     let _ = server.api().delete(&format!("functions/{}", golang.id)).await?.expect(200);
     Function::create_in(server.api(), &function.namespace, PYTHON).await?.redeploy(&python()).await?;
+    let container = Container::create(server.api(), &function.namespace, "c", &json!({})).await?;
+    let _ = server.api().patch(&container.path(), &json!({"description": "changed"})).await?.expect(200);
+    let _ = server.api().delete(&container.path()).await?.expect(200);
     let namespace = format!("namespaces/{}", function.namespace);
     let _ = server.api().patch(&namespace, &json!({"description": "changed"})).await?.expect(200);
     let _ = server.api().delete(&namespace).await?.expect(200);

@@ -15,6 +15,7 @@ fn the_demo_walks_the_whole_tutorial_and_leaves_nothing_running() {
         "Your response",
         "without a token: 404",
         "with the token: 200",
+        "Hello from a container",
         "cold start",
         "warm request",
         "nothing was left running",

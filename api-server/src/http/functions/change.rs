@@ -10,13 +10,14 @@ use super::{
         json::Body,
         namespaces::{check_name, settled},
         origin::Origin,
+        settings::{changes_what_runs, rescales},
     },
     answer,
-    fields::{Fields, changes_what_runs},
+    fields::Said,
 };
 use crate::{
     AppState, removal,
-    store::{NewFunction, new_id},
+    store::{Code, NewApplication, new_id},
 };
 
 pub(in crate::http) async fn create(
@@ -28,11 +29,11 @@ pub(in crate::http) async fn create(
     let name = body.required_text("name");
     let namespace_id = body.required_text("namespace_id");
     check_name(&mut body, &name);
-    let fields = Fields::take(&mut body, &state.config.limits).over_defaults(&mut body);
+    let fields = Said::take(&mut body, &state.config.limits).over_defaults(&mut body);
     body.finish()?;
     settled(&state, &caller, &namespace_id).await?;
-    let new = NewFunction { id: new_id(), namespace_id, name, fields };
-    let row = state.store.create_function(&caller.tenant, new).await?;
+    let new = NewApplication { id: new_id(), namespace_id, name, fields };
+    let row = state.store.create_application(&caller.tenant, new).await?;
     Ok(Json(answer(row, &origin)))
 }
 
@@ -44,27 +45,28 @@ pub(in crate::http) async fn update(
     Body { arguments: mut body, .. }: Body<UpdateFunction>,
 ) -> Result<Json<Function>, HttpError> {
     let redeploy = body.boolean("redeploy");
-    let fields = Fields::take(&mut body, &state.config.limits);
+    let said = Said::take(&mut body, &state.config.limits);
     body.finish()?;
-    let mut rescales = false;
+    let mut rescaled = false;
     let updated = state
         .store
-        .update_function(&caller.tenant, &id, |function| {
+        .update_application(&caller.tenant, &id, |function| {
             let was = function.fields();
-            let now = fields.over(was.clone(), &mut body);
+            let now = said.over(was.clone(), &mut body);
             body.finish()?;
-            rescales = (was.min_scale, was.max_scale) != (now.min_scale, now.max_scale);
-            let unasked = function.live_revision.is_some() && changes_what_runs(&was, &now);
+            rescaled = rescales(&was.settings, &now.settings);
+            let changes = was.program != now.program || changes_what_runs(&was.settings, &now.settings);
+            let unasked = function.live_revision.is_some() && changes;
             Ok::<_, HttpError>((now, redeploy.unwrap_or(unasked)))
         })
         .await?;
-    if rescales {
+    if rescaled {
         state.deployments.rescaled(&id);
     }
     if updated.redeploys {
         state.deployments.poke();
     }
-    Ok(Json(answer(updated.function, &origin)))
+    Ok(Json(answer(updated.application, &origin)))
 }
 
 pub(in crate::http) async fn deploy(
@@ -73,7 +75,7 @@ pub(in crate::http) async fn deploy(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<Function>, HttpError> {
-    let (row, deploy) = state.store.request_deploy(&caller.tenant, &id).await?;
+    let (row, deploy) = state.store.request_deploy::<Code>(&caller.tenant, &id).await?;
     tracing::info!(function.id = %id, deploy.id = %deploy.id, "a deploy was requested");
     state.deployments.poke();
     Ok(Json(answer(row, &origin)))
@@ -85,7 +87,7 @@ pub(in crate::http) async fn delete(
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<Function>, HttpError> {
-    let row = state.store.delete_function(&caller.tenant, &id).await?;
-    removal::spawn_function(&state, id);
+    let row = state.store.delete_application::<Code>(&caller.tenant, &id).await?;
+    removal::spawn_application(&state, row.deleting());
     Ok(Json(answer(row, &origin)))
 }

@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 
 /// As [`super::super::namespaces::check_name`] has it.
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$";
+/// As [`super::super::containers`] has it.
+const CONTAINER_NAME: &str = "^[a-z0-9]+([_-][a-z0-9]+)*$";
 /// As [`super::super::environment::take`] has it.
 const VARIABLE: &str = "^(?!PORT$|_HANDLER$|SCW_|ZIPSHIP_|AWS_LAMBDA_)[A-Za-z_.-][A-Za-z0-9_.-]{0,254}$";
 
@@ -20,7 +22,7 @@ pub(super) fn lay_over(body: &str, schema: &mut Value, limits: &ApiLimits) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
     for (name, property) in properties {
         let Some(property) = property.as_object_mut() else { continue };
-        property.extend(bounds(name, limits));
+        property.extend(bounds(body, name, limits));
         if body.starts_with("Create") {
             property.extend(default(name));
         }
@@ -33,8 +35,9 @@ pub(super) fn lay_over(body: &str, schema: &mut Value, limits: &ApiLimits) {
     }
 }
 
-fn bounds(name: &str, limits: &ApiLimits) -> Map<String, Value> {
+fn bounds(body: &str, name: &str, limits: &ApiLimits) -> Map<String, Value> {
     let bounds = match name {
+        "name" if body == "CreateContainer" => json!({"pattern": CONTAINER_NAME, "maxLength": 63}),
         "name" => json!({"pattern": NAME}),
         "memory_limit" => json!({"enum": MEMORY_TO_CPU.map(|(memory, _)| memory)}),
         "timeout" => json!({"minimum": 1, "maximum": limits.timeout_ms}),

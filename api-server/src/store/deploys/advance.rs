@@ -32,7 +32,7 @@ impl Store {
     }
 
     /// Gives the oldest deploy that nobody is at to `owner` for `lease`; `None` when there is none. Deploys of one
-    /// function go one after the other. It comes back in the state where this attempt begins.
+    /// application go one after the other. It comes back in the state where this attempt begins.
     ///
     /// # Errors
     /// [`StoreError::Database`].
@@ -124,7 +124,7 @@ impl Store {
         .await
     }
 
-    /// The new revision serves: deploy `ready`, function `ready` with it as the live one, all in one write.
+    /// The new revision serves: deploy `ready`, application `ready` with it as the live one, all in one write.
     /// Call it only after the probe came back.
     ///
     /// # Errors
@@ -148,10 +148,10 @@ impl Store {
                 .bind(deploy.id.clone())
                 .execute(&mut *tx)
                 .await?;
-            sqlx::query("UPDATE functions SET live_revision = $1, last_version = $2 WHERE id = $3")
+            sqlx::query("UPDATE applications SET live_revision = $1, last_version = $2 WHERE id = $3")
                 .bind(revision)
                 .bind(signed(version))
-                .bind(deploy.function_id.clone())
+                .bind(deploy.application_id.clone())
                 .execute(&mut *tx)
                 .await?;
             settle(tx, deploy, DeployState::Ready.name(), "").await
@@ -159,7 +159,7 @@ impl Store {
         .await
     }
 
-    /// The deploy failed: deploy and function `error`, with the cause that the user reads. The live revision goes
+    /// The deploy failed: deploy and application `error`, with the cause that the user reads. The live revision goes
     /// on serving.
     ///
     /// # Errors
@@ -195,17 +195,17 @@ pub(in crate::store) async fn current(tx: &mut AnyConnection, deploy: &Deploy) -
     Ok(now)
 }
 
-/// The function's state after its deploy's end; a newer deploy that waits keeps it `pending`.
+/// The application's state after its deploy's end; a newer deploy that waits keeps it `pending`.
 async fn settle(tx: &mut AnyConnection, deploy: &Deploy, state: &str, cause: &str) -> Result<(), StoreError> {
     sqlx::query(
-        "UPDATE functions SET state = $1, error_message = $2, updated = $3 WHERE id = $4 AND state = 'pending'
-         AND NOT EXISTS (SELECT 1 FROM deploys d WHERE d.function_id = functions.id
+        "UPDATE applications SET state = $1, error_message = $2, updated = $3 WHERE id = $4 AND state = 'pending'
+         AND NOT EXISTS (SELECT 1 FROM deploys d WHERE d.application_id = applications.id
             AND d.state NOT IN ('ready', 'error'))",
     )
     .bind(state.to_owned())
     .bind(storable(cause))
     .bind(now_ms())
-    .bind(deploy.function_id.clone())
+    .bind(deploy.application_id.clone())
     .execute(tx)
     .await?;
     Ok(())
@@ -215,7 +215,7 @@ async fn claimable(connection: &mut AnyConnection) -> Result<Option<Deploy>, Sto
     let row = sqlx::query(
         "SELECT * FROM deploys d WHERE d.state NOT IN ('ready', 'error')
          AND (d.lease_owner IS NULL OR d.lease_until < $1)
-         AND NOT EXISTS (SELECT 1 FROM deploys o WHERE o.function_id = d.function_id
+         AND NOT EXISTS (SELECT 1 FROM deploys o WHERE o.application_id = d.application_id
             AND o.generation < d.generation AND o.state NOT IN ('ready', 'error'))
          ORDER BY d.created, d.id LIMIT 1",
     )

@@ -5,16 +5,16 @@
 //!                 └──────────┴────────────┴────────────┴────────────┴─────────────┴──────▶ error
 //! ```
 //!
-//! * `deploy.request` snapshots configuration, variables and archive, sets the function `pending`, and ends older
-//!   deploys of the function in `error`: they are superseded. One that is `switching` is spared, since callers may
+//! * `deploy.request` snapshots configuration, variables and archive, sets the application `pending`, and ends older
+//!   deploys of it in `error`: they are superseded. One that is `switching` is spared, since callers may
 //!   be served by it already: it ends first, and the new one is claimed after it.
 //! * `deploy.claim` gives the oldest claimable deploy to one owner for a while (the lease) and counts the attempt.
 //!   Every later write carries the attempt, so a worker that lost its lease cannot write any more
 //!   ([`StoreError::Stale`]).
 //! * After a crash the next claim enters where the effects begin that were lost with the process
 //!   ([`DeployState::resumes_at`]).
-//! * `deploy.finish` ends it: `ready` makes its revision the function's live one in the same transaction, `error`
-//!   writes the cause into the function and removes the revision. While a newer deploy waits, the function stays
+//! * `deploy.finish` ends it: `ready` makes its revision the live one in the same transaction, `error`
+//!   writes the cause into the application and removes the revision. While a newer deploy waits, the application stays
 //!   `pending`.
 
 mod advance;
@@ -30,22 +30,18 @@ pub(super) use request::{Spare, end_unfinished, request};
 pub use state::DeployState;
 
 use super::{
-    Archive, Store, StoreError,
-    row::{json, named, unsigned},
+    Archive, Code, Store, StoreError,
+    row::{json, named, sealed_map, unsigned},
 };
 use crate::secrets::{Place, SecretMap};
 
 /// What a deploy and its revision are made of, without variables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FunctionConfig {
-    /// Function's name.
+pub struct ApplicationConfig {
+    /// Application's name.
     pub name: String,
     /// Its namespace.
     pub namespace_id: String,
-    /// Runtime's name as given.
-    pub runtime: String,
-    /// Handler string.
-    pub handler: String,
     /// MB.
     pub memory_mb: u32,
     /// Milliseconds.
@@ -58,6 +54,33 @@ pub struct FunctionConfig {
     pub max_concurrency: Option<u32>,
     /// Who may call it.
     pub privacy: Privacy,
+    /// What runs.
+    #[serde(flatten)]
+    pub program: Program,
+}
+
+/// What a deploy makes run. Written by its members alone, so that rows from before there were containers are read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Program {
+    /// A function's code, out of the archive.
+    Code(Code),
+    /// A container's image.
+    Image {
+        /// `<repository>[:tag][@digest]` in this server's registry.
+        image: String,
+    },
+}
+
+/// What is deployed, as the request for a deploy finds it.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// A function's archive.
+    pub archive: Option<Archive>,
+    /// Where the image is kept, `<registry namespace>/<name>`.
+    pub repository: String,
+    /// What runs.
+    pub program: Program,
 }
 
 /// A deploy.
@@ -65,9 +88,9 @@ pub struct FunctionConfig {
 pub struct Deploy {
     /// UUID v4.
     pub id: String,
-    /// The function it is of.
-    pub function_id: String,
-    /// 1, 2, ... for the function's deploys, failed ones included.
+    /// The application it is of.
+    pub application_id: String,
+    /// 1, 2, ... for the application's deploys, failed ones included.
     pub generation: u64,
     /// How far it came.
     pub state: DeployState,
@@ -78,12 +101,13 @@ pub struct Deploy {
     /// Until when, in milliseconds since the Unix epoch.
     pub lease_until: i64,
     /// Configuration as of the request.
-    pub config: FunctionConfig,
-    /// Repository of its image, `<registry namespace>/<function>-<8 of id>`.
+    pub config: ApplicationConfig,
+    /// Repository in which its image is kept: `<registry namespace>/<function>-<8 of id>`, a container's
+    /// `<registry namespace>/<container>`.
     pub repository: String,
-    /// The archive as of the request.
-    pub archive: Archive,
-    /// Digest of the image, once built.
+    /// The archive as of the request; a function's.
+    pub archive: Option<Archive>,
+    /// Digest of the image, once it is in the repository.
     pub image_digest: Option<String>,
     /// Its revision, once made.
     pub revision_id: Option<String>,
@@ -135,13 +159,13 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
-    /// All deploys of a function, newest first.
+    /// All deploys of an application, newest first.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub async fn deploys_of(&self, function_id: &str) -> Result<Vec<Deploy>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM deploys WHERE function_id = $1 ORDER BY generation DESC")
-            .bind(function_id.to_owned())
+    pub async fn deploys_of(&self, application_id: &str) -> Result<Vec<Deploy>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM deploys WHERE application_id = $1 ORDER BY generation DESC")
+            .bind(application_id.to_owned())
             .fetch_all(&self.readers)
             .await?;
         rows.iter().map(read).collect()
@@ -172,7 +196,7 @@ impl Store {
         Ok(steps)
     }
 
-    /// The variables as of the request: the namespace's, overridden by the function's.
+    /// The variables as of the request: the namespace's, overridden by the application's.
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Sealed`].
@@ -182,8 +206,7 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?
             .ok_or_else(|| StoreError::missing("deploy", id))?;
-        let sealed: Vec<u8> = row.try_get("environment")?;
-        Ok(self.sealer.open_map(place(id), &sealed)?)
+        sealed_map(&row, &self.sealer, place(id))
     }
 }
 
@@ -199,7 +222,7 @@ async fn require(connection: &mut sqlx::AnyConnection, id: &str) -> Result<Deplo
 fn read(row: &AnyRow) -> Result<Deploy, StoreError> {
     Ok(Deploy {
         id: row.try_get("id")?,
-        function_id: row.try_get("function_id")?,
+        application_id: row.try_get("application_id")?,
         generation: unsigned(row, "generation")?,
         state: named(row, "state")?,
         attempt: unsigned(row, "attempt")?,
@@ -207,11 +230,7 @@ fn read(row: &AnyRow) -> Result<Deploy, StoreError> {
         lease_until: row.try_get("lease_until")?,
         config: json(row, "config")?,
         repository: row.try_get("repository")?,
-        archive: Archive {
-            key: row.try_get("archive_key")?,
-            bytes: unsigned(row, "archive_bytes")?,
-            digest: row.try_get("archive_digest")?,
-        },
+        archive: Archive::of_row(row)?,
         image_digest: row.try_get("image_digest")?,
         revision_id: row.try_get("revision_id")?,
         nonce: row.try_get("nonce")?,

@@ -2,12 +2,11 @@
 
 use sqlx::{AnyConnection, Row as _};
 
-use super::{Deploy, DeployState, FunctionConfig, place, require};
+use super::{ApplicationConfig, Deploy, DeployState, Program, Subject, place, require};
 use crate::{
     secrets::Sealer,
-    slug,
     store::{
-        FunctionRow, NamespaceRow, Store, StoreError, Tenant, new_id, now_ms,
+        Application, Kind, NamespaceRow, Store, StoreError, Tenant, new_id, now_ms,
         row::{signed, storable, to_json, unsigned},
         tenant::{self, require_writable},
     },
@@ -23,74 +22,73 @@ pub(in crate::store) enum Spare {
 }
 
 impl Store {
-    /// Asks for a deploy of what the function is now, with the archive uploaded last. The newest wins: older ones
-    /// end as superseded. The function is `pending` then.
+    /// Asks for a deploy of what the application is now, a function's with the archive uploaded last. The newest
+    /// wins: older ones end as superseded. The application is `pending` then.
     ///
     /// # Errors
     /// [`StoreError::Missing`], [`StoreError::Transient`], [`StoreError::Locked`], [`StoreError::NothingUploaded`].
-    pub async fn request_deploy(
+    pub async fn request_deploy<K: Kind>(
         &self,
         tenant: &Tenant,
-        function_id: &str,
-    ) -> Result<(FunctionRow, Deploy), StoreError> {
+        application_id: &str,
+    ) -> Result<(Application<K>, Deploy), StoreError> {
         self.write("deploy.request", async |tx| {
-            let function: FunctionRow = require_writable(tx, &self.sealer, tenant, function_id).await?;
-            let deploy = request(tx, &self.sealer, &function).await?;
-            let function = tenant::require(tx, &self.sealer, tenant, function_id).await?;
-            Ok((function, deploy))
+            let application: Application<K> =
+                require_writable(tx, &self.sealer, tenant, application_id).await?;
+            let deploy = request(tx, &self.sealer, &application).await?;
+            let application = tenant::require(tx, &self.sealer, tenant, application_id).await?;
+            Ok((application, deploy))
         })
         .await
     }
 }
 
 /// The request itself, inside a transaction of the caller.
-pub(in crate::store) async fn request(
+pub(in crate::store) async fn request<K: Kind>(
     tx: &mut AnyConnection,
     sealer: &Sealer,
-    function: &FunctionRow,
+    application: &Application<K>,
 ) -> Result<Deploy, StoreError> {
-    let Some(archive) = &function.archive else {
-        return Err(StoreError::NothingUploaded(function.id.clone()));
-    };
+    let Subject { archive, repository, program } = K::subject(application)?;
     let namespace: NamespaceRow =
-        tenant::require(tx, sealer, &function.tenant(), &function.namespace_id).await?;
+        tenant::require(tx, sealer, &application.tenant(), &application.namespace_id).await?;
     let id = new_id();
-    let generation = last_generation(tx, &function.id).await? + 1;
+    let generation = last_generation(tx, &application.id).await? + 1;
     let cause = format!("superseded by deploy {id}");
-    end_unfinished(tx, &function.id, &cause, Spare::Switching).await?;
-    let environment = namespace.environment.overridden_by(&function.environment);
+    end_unfinished(tx, &application.id, &cause, Spare::Switching).await?;
+    let environment = namespace.environment.overridden_by(&application.settings.environment);
     sqlx::query(
-        "INSERT INTO deploys (id, function_id, generation, state, attempt, lease_until, config, environment,
+        "INSERT INTO deploys (id, application_id, generation, state, attempt, lease_until, config, environment,
             repository, archive_key, archive_bytes, archive_digest, nonce, created, updated)
          VALUES ($1, $2, $3, 'queued', 0, 0, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(id.clone())
-    .bind(function.id.clone())
+    .bind(application.id.clone())
     .bind(signed(generation))
-    .bind(to_json(&snapshot(function)))
+    .bind(to_json(&snapshot(application, program)))
     .bind(sealer.seal_map(place(&id), &environment))
-    .bind(slug::repository(&namespace.slug, &function.name, &function.id))
-    .bind(archive.key.clone())
-    .bind(signed(archive.bytes))
-    .bind(archive.digest.clone())
+    .bind(repository)
+    .bind(archive.as_ref().map(|archive| archive.key.clone()))
+    .bind(archive.as_ref().map(|archive| signed(archive.bytes)))
+    .bind(archive.as_ref().map(|archive| archive.digest.clone()))
     .bind(new_id())
     .bind(now_ms())
     .bind(now_ms())
     .execute(&mut *tx)
     .await?;
     open_step(tx, &id, 0, DeployState::Queued).await?;
-    sqlx::query("UPDATE functions SET state = 'pending', error_message = '', updated = $1 WHERE id = $2")
+    sqlx::query("UPDATE applications SET state = 'pending', error_message = '', updated = $1 WHERE id = $2")
         .bind(now_ms())
-        .bind(function.id.clone())
+        .bind(application.id.clone())
         .execute(&mut *tx)
         .await?;
     require(tx, &id).await
 }
 
-/// Ends the function's unfinished deploys in `error` and removes their revisions.
+/// Ends the application's unfinished deploys in `error` and removes their revisions.
 pub(in crate::store) async fn end_unfinished(
     tx: &mut AnyConnection,
-    function_id: &str,
+    application_id: &str,
     cause: &str,
     spare: Spare,
 ) -> Result<(), StoreError> {
@@ -99,9 +97,9 @@ pub(in crate::store) async fn end_unfinished(
         Spare::Switching => DeployState::Switching.name(),
     };
     let rows = sqlx::query(
-        "SELECT id FROM deploys WHERE function_id = $1 AND state NOT IN ('ready', 'error') AND state <> $2",
+        "SELECT id FROM deploys WHERE application_id = $1 AND state NOT IN ('ready', 'error') AND state <> $2",
     )
-    .bind(function_id.to_owned())
+    .bind(application_id.to_owned())
     .bind(spared)
     .fetch_all(&mut *tx)
     .await?;
@@ -156,26 +154,27 @@ pub(super) async fn close_step(tx: &mut AnyConnection, id: &str, outcome: &str) 
     Ok(())
 }
 
-async fn last_generation(tx: &mut AnyConnection, function_id: &str) -> Result<u64, StoreError> {
-    let row =
-        sqlx::query("SELECT COALESCE(MAX(generation), 0) AS generation FROM deploys WHERE function_id = $1")
-            .bind(function_id.to_owned())
-            .fetch_one(tx)
-            .await?;
+async fn last_generation(tx: &mut AnyConnection, application_id: &str) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "SELECT COALESCE(MAX(generation), 0) AS generation FROM deploys WHERE application_id = $1",
+    )
+    .bind(application_id.to_owned())
+    .fetch_one(tx)
+    .await?;
     unsigned(&row, "generation")
 }
 
-fn snapshot(function: &FunctionRow) -> FunctionConfig {
-    FunctionConfig {
-        name: function.name.clone(),
-        namespace_id: function.namespace_id.clone(),
-        runtime: function.runtime.clone(),
-        handler: function.handler.clone(),
-        memory_mb: function.memory_mb,
-        timeout_ms: function.timeout_ms,
-        min_scale: function.min_scale,
-        max_scale: function.max_scale,
-        max_concurrency: function.max_concurrency,
-        privacy: function.privacy,
+fn snapshot<K: Kind>(application: &Application<K>, program: Program) -> ApplicationConfig {
+    let settings = &application.settings;
+    ApplicationConfig {
+        name: application.name.clone(),
+        namespace_id: application.namespace_id.clone(),
+        memory_mb: settings.memory_mb,
+        timeout_ms: settings.timeout_ms,
+        min_scale: settings.min_scale,
+        max_scale: settings.max_scale,
+        max_concurrency: settings.max_concurrency,
+        privacy: settings.privacy,
+        program,
     }
 }

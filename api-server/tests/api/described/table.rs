@@ -40,6 +40,19 @@ const PROOFS: &[(&str, &[&str])] = &[
     ),
     ("getFunctionUploadUrl", &["only_exactly_the_announced_bytes_are_kept"]),
     ("getFunctionDownloadUrl", &["the_tutorial_goes_from_namespace_to_pending_deploy"]),
+    ("listContainers", &["lists_have_their_filters_orders_and_pages_and_the_nested_one_is_whole"]),
+    ("listNamespaceContainers", &["lists_have_their_filters_orders_and_pages_and_the_nested_one_is_whole"]),
+    ("createContainer", &["a_container_is_made_as_the_tutorial_makes_it_and_answers_every_field"]),
+    ("getContainer", &["a_container_is_made_as_the_tutorial_makes_it_and_answers_every_field"]),
+    ("updateContainer", &["a_deploy_takes_the_image_and_what_runs_is_redeployed_by_a_change"]),
+    ("deleteContainer", &["what_is_deleted_goes_and_a_namespace_takes_its_containers_along"]),
+    (
+        "deployContainer",
+        &[
+            "an_image_pushed_by_skopeo_and_by_podman_is_deployed_called_replaced_and_deleted",
+            "a_failed_deploy_says_what_the_image_said_and_the_old_version_serves",
+        ],
+    ),
     ("listRuntimes", &["every_argument_outside_its_constraint_is_named"]),
     (
         "issueToken",

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use futures_util::future::join_all;
-use gateway::{BoxFuture, Gateway, Instances, Revision, StartFailure, StartFailureKind, StartedInstance};
+use gateway::{
+    Address, BoxFuture, Gateway, Instances, Revision, StartFailure, StartFailureKind, StartedInstance,
+};
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
 
@@ -91,7 +93,8 @@ impl Local {
                 heard.is_ready.store(true, std::sync::atomic::Ordering::Relaxed);
                 tokio::spawn(self.clone().watch(name, process));
                 let max_concurrency = line.max_concurrency;
-                Ok(StartedInstance { socket: started.socket, max_concurrency, phases: Vec::new() })
+                let address = Address::Unix(started.socket);
+                Ok(StartedInstance { address, max_concurrency, phases: Vec::new() })
             }
             Some(line) => {
                 let message = line.error.unwrap_or_else(|| "the handler could not be loaded".to_owned());

@@ -194,6 +194,7 @@ fn revision(function: &Function, version: u64) -> Revision {
         id: format!("{}-{version}", function.name),
         function_id: function.name.clone(),
         version,
+        program: gateway::Program::Function,
         image_digest: String::new(),
         public: !function.private,
         timeout: function.timeout,

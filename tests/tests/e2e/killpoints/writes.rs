@@ -38,8 +38,8 @@ async fn kill_at_each(side: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A function's life, asked for by a client that repeats what was not answered. At its end the function goes by
-/// itself or with its namespace.
+/// The life of a function and a container, asked for by a client that repeats what was not answered. At the end they
+/// go by themselves or with their namespace.
 async fn walk(server: &Server, with_namespace: bool) -> anyhow::Result<()> {
     let api = server.api();
     let namespace = json!({"name": "walk", "organization_id": api.organization()});
@@ -52,9 +52,12 @@ async fn walk(server: &Server, with_namespace: bool) -> anyhow::Result<()> {
         format!("namespaces/{namespace}"),
         format!("functions/{}", create(api, "functions", &function).await?),
     );
+    let container = json!({"name": "walk", "namespace_id": namespace.trim_start_matches("namespaces/")});
+    let container = format!("containers/{}", create(api, "containers", &container).await?);
     let change = json!({"description": "changed"});
     let _ = patiently(|| api.patch(&namespace, &change)).await?.expect(200);
     let _ = patiently(|| api.patch(&function, &change)).await?.expect(200);
+    let _ = patiently(|| api.patch(&container, &change)).await?.expect(200);
 
     let archive = node("walked").bytes();
     let (deploy, nothing) = (format!("{function}/deploy"), json!({}));
@@ -69,7 +72,8 @@ async fn walk(server: &Server, with_namespace: bool) -> anyhow::Result<()> {
     let served = patiently(|| Answer::of(api.request(Method::GET, endpoint))).await?;
     assert_eq!((served.status, served.text().as_str()), (200, "walked"));
 
-    for path in [&function, &namespace].into_iter().skip(usize::from(with_namespace)) {
+    let each = [&container, &function, &namespace];
+    for path in each.into_iter().skip(if with_namespace { 2 } else { 0 }) {
         let answer = patiently(|| api.delete(path)).await?;
         // Asked again, it is under way or done.
         assert!([200, 404, 409].contains(&answer.status), "{path}: {}", answer.text());
