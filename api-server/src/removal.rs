@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::{
     AppState,
-    store::{Deleting, StoreError},
+    store::{Deleting, StoreError, persist},
     tokens,
 };
 
@@ -47,7 +47,7 @@ pub async fn namespace(state: &AppState, id: &str) -> Result<(), StoreError> {
 pub fn spawn_application(state: &AppState, gone: Deleting) {
     let state = state.clone();
     tokio::spawn(async move {
-        if let Err(error) = application(&state, &gone).await {
+        if let Err(error) = persist(|| application(&state, &gone)).await {
             tracing::error!(function.id = %gone.id, %error, "an application could not be removed");
         }
     });
@@ -57,7 +57,7 @@ pub fn spawn_application(state: &AppState, gone: Deleting) {
 pub fn spawn_namespace(state: &AppState, id: String) {
     let state = state.clone();
     tokio::spawn(async move {
-        if let Err(error) = namespace(&state, &id).await {
+        if let Err(error) = persist(|| namespace(&state, &id)).await {
             tracing::error!(namespace.id = %id, %error, "a namespace could not be removed");
         }
     });

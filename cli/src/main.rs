@@ -34,6 +34,8 @@ enum Command {
     Registry(commands::registry::command::Registry),
     /// Base images of the runtimes: build, list, update.
     Images(commands::images::Images),
+    /// API keys of a server on this machine: create, list, revoke.
+    Keys(commands::keys::Keys),
     /// Runs everything on this machine: API, registry, builds, gateway, functions. Needs root.
     Serve(commands::serve::Serve),
     /// The unprivileged part of `serve`, which starts it.
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Inspect(inspect) => commands::inspect::run(&inspect),
         Command::Registry(registry) => commands::registry::command::run(&registry),
         Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
+        Command::Keys(keys) => commands::keys::run(&keys),
         Command::Serve(serve) => commands::serve::run(serve),
         Command::Server(serve) => commands::server::run(serve),
     };

@@ -56,6 +56,7 @@ pub fn main() -> ExitCode {
 
 fn start() -> Result<ExitCode, (u8, String)> {
     let process_started = Instant::now();
+    init::spawn::keep_memory();
     let machine = |error: io::Error| (1, error.to_string());
     init::spawn::seal().map_err(machine)?;
     init::limit::raise();

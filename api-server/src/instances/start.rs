@@ -6,7 +6,6 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixListener},
 };
 
-use crate::store::deploys::Program;
 use contract::instance::{Control, ReadyLine};
 use gateway::{Address, Phase, Revision, StartFailure, StartFailureKind, StartedInstance};
 use runner::{Exited, InstanceFds, InstanceSpec};
@@ -22,6 +21,7 @@ use tokio::{
 };
 
 use super::{Inner, environment, foreign, image, logs, millicores, platform};
+use crate::store::{deploys::Program, persist};
 
 /// Processes and threads of an instance at once.
 const PIDS: u32 = 256;
@@ -35,7 +35,8 @@ pub(super) async fn start(
     instance: &str,
 ) -> Result<StartedInstance, StartFailure> {
     let begin = Instant::now();
-    let launch = inner.store.launch(&revision.id).await.map_err(platform)?;
+    // While the database is away callers wait, as for the instance: the gateway gives up a start that takes too long.
+    let launch = persist(|| inner.store.launch(&revision.id)).await.map_err(platform)?;
     let found = image::find(inner, &launch.revision.image_reference, &launch.revision.image_digest).await?;
     image::unpack(inner, &found).await?;
     let unpacked = Instant::now();

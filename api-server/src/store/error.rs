@@ -1,5 +1,9 @@
 //! Why the store did not do what it was asked.
 
+use std::{future::Future, time::Duration};
+
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// Why a read or write failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -126,6 +130,24 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if is_passing(&error) { Self::Unavailable(error) } else { Self::Database(error) }
+    }
+}
+
+/// Does what may be repeated until the database answers: for work that nobody waits for with a deadline of his own.
+///
+/// # Errors
+/// `work`'s own, but for [`StoreError::Unavailable`].
+pub async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
+    mut work: impl FnMut() -> F,
+) -> Result<T, StoreError> {
+    loop {
+        match work().await {
+            Err(error @ StoreError::Unavailable(_)) => {
+                tracing::warn!(%error, "this is tried again");
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            done => return done,
+        }
     }
 }
 

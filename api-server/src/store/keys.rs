@@ -1,49 +1,33 @@
 //! Organizations and their API keys. A key is a random UUID v4; only its SHA-256 is stored (a fast hash is right:
-//! the key has full entropy).
+//! the key has full entropy). A key is looked up at each request, so one that is revoked is unknown from then on.
 
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
-
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use sqlx::Row as _;
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
-use super::{Store, StoreError, new_id, now_ms};
+use super::{Bootstrap, Store, StoreError, new_id, now_ms};
 
-/// The first organization and its key, made at the first start.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bootstrap {
-    /// UUID v4.
+/// A key as it is stored: not the key itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// UUID v4 that names the key and opens nothing.
+    pub id: String,
+    /// Whose it is.
     pub organization_id: String,
-    /// UUID v4, the value of `X-Auth-Token`. Stored nowhere but in the first key's file.
-    #[serde(rename = "api_key")]
+    /// What it is for, in its maker's words.
+    pub name: Option<String>,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub created: i64,
+    /// From when it is unknown, likewise.
+    pub expires: Option<i64>,
+}
+
+/// A new key.
+#[derive(Clone)]
+pub struct NewKey {
+    /// What is stored.
+    pub row: KeyRow,
+    /// The value of `X-Auth-Token`; stored nowhere.
     pub key: String,
-}
-
-impl std::fmt::Debug for Bootstrap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bootstrap").field("organization_id", &self.organization_id).finish_non_exhaustive()
-    }
-}
-
-/// Why the first key could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum BootstrapError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The file.
-    #[error("the first API key cannot be kept in {path}: {source}")]
-    File {
-        /// Which file.
-        path: std::path::PathBuf,
-        /// What went wrong.
-        source: io::Error,
-    },
 }
 
 /// SHA-256 of a key, in hexadecimal, as stored.
@@ -58,26 +42,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 impl Store {
-    /// Makes the first organization and its key when there is no organization yet, else `None`.
-    ///
-    /// The key is written to `file` (mode 0600) before the store knows it, so a kill in between loses nothing:
-    /// the next start takes the pair from the file.
-    ///
-    /// # Errors
-    /// [`BootstrapError`].
-    pub async fn bootstrap(&self, file: &Path) -> Result<Option<Bootstrap>, BootstrapError> {
-        if self.has_organization().await? {
-            return Ok(None);
-        }
-        let first = keep_in(file).map_err(|source| BootstrapError::File { path: file.to_owned(), source })?;
-        self.create_organization(&first).await?;
-        Ok(Some(first))
-    }
-
-    async fn has_organization(&self) -> Result<bool, StoreError> {
-        Ok(sqlx::query("SELECT id FROM organizations LIMIT 1").fetch_optional(&self.readers).await?.is_some())
-    }
-
     /// An organization with a first key.
     ///
     /// # Errors
@@ -90,26 +54,84 @@ impl Store {
                 .execute(&mut *tx)
                 .await
                 .map_err(|error| StoreError::or_duplicate(error, "organization", &first.organization_id))?;
-            insert_key(tx, &first.organization_id, &first.key, None).await
+            let row = KeyRow {
+                id: new_id(),
+                organization_id: first.organization_id.clone(),
+                name: Some("first key".to_owned()),
+                created: now_ms(),
+                expires: None,
+            };
+            insert(tx, &row, &first.key).await
         })
         .await
     }
 
-    /// A new key of an organization; `expires` in milliseconds since the Unix epoch. Answers the key itself.
+    /// All organizations, the oldest first.
     ///
     /// # Errors
-    /// [`StoreError::Database`], also when there is no such organization.
+    /// [`StoreError::Database`].
+    pub async fn organizations(&self) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query("SELECT id FROM organizations ORDER BY created, id").fetch_all(&self.readers);
+        rows.await?.iter().map(|row| Ok(row.try_get("id")?)).collect()
+    }
+
+    /// A new key of an organization; `expires` in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no such organization.
     pub async fn create_key(
         &self,
         organization_id: &str,
+        name: Option<&str>,
         expires: Option<i64>,
-    ) -> Result<String, StoreError> {
+    ) -> Result<NewKey, StoreError> {
+        let row = KeyRow {
+            id: new_id(),
+            organization_id: organization_id.to_owned(),
+            name: name.map(str::to_owned),
+            created: now_ms(),
+            expires,
+        };
         let key = new_id();
-        self.write("key.create", async |tx| insert_key(tx, organization_id, &key, expires).await).await?;
-        Ok(key)
+        self.write("key.create", async |tx| {
+            let organization =
+                sqlx::query("SELECT id FROM organizations WHERE id = $1").bind(&row.organization_id);
+            if organization.fetch_optional(&mut *tx).await?.is_none() {
+                return Err(StoreError::missing("organization", &row.organization_id));
+            }
+            insert(tx, &row, &key).await
+        })
+        .await?;
+        Ok(NewKey { row, key })
     }
 
-    /// The organization whose key this is; `None` for unknown and expired ones.
+    /// All keys, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, organization_id, name, created, expires FROM api_keys ORDER BY created, id",
+        );
+        rows.fetch_all(&self.readers).await?.iter().map(read).collect()
+    }
+
+    /// Forgets a key: from now on it is unknown.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when there is no key of this id.
+    pub async fn revoke_key(&self, id: &str) -> Result<KeyRow, StoreError> {
+        self.write("key.revoke", async |tx| {
+            let deleted = sqlx::query(
+                "DELETE FROM api_keys WHERE id = $1 RETURNING id, organization_id, name, created, expires",
+            );
+            let row = deleted.bind(id.to_owned()).fetch_optional(tx).await?;
+            read(&row.ok_or_else(|| StoreError::missing("key", id))?)
+        })
+        .await
+    }
+
+    /// The organization whose key this is; `None` for unknown, revoked and expired ones.
     ///
     /// # Errors
     /// [`StoreError::Database`].
@@ -126,38 +148,27 @@ impl Store {
     }
 }
 
-async fn insert_key(
-    tx: &mut sqlx::AnyConnection,
-    organization_id: &str,
-    key: &str,
-    expires: Option<i64>,
-) -> Result<(), StoreError> {
+fn read(row: &AnyRow) -> Result<KeyRow, StoreError> {
+    Ok(KeyRow {
+        id: row.try_get("id")?,
+        organization_id: row.try_get("organization_id")?,
+        name: row.try_get("name")?,
+        created: row.try_get("created")?,
+        expires: row.try_get("expires")?,
+    })
+}
+
+async fn insert(tx: &mut AnyConnection, row: &KeyRow, key: &str) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO api_keys (id, organization_id, hash, created, expires) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO api_keys (id, organization_id, hash, name, created, expires) VALUES ($1, $2, $3, $4, $5, $6)",
     )
-    .bind(new_id())
-    .bind(organization_id.to_owned())
+    .bind(row.id.clone())
+    .bind(row.organization_id.clone())
     .bind(hash_key(key))
-    .bind(now_ms())
-    .bind(expires)
+    .bind(row.name.clone())
+    .bind(row.created)
+    .bind(row.expires)
     .execute(tx)
     .await?;
     Ok(())
-}
-
-/// The pair in the file, or a new pair that is in the file now.
-fn keep_in(file: &Path) -> io::Result<Bootstrap> {
-    if let Ok(text) = fs::read_to_string(file)
-        && let Ok(kept) = serde_json::from_str(&text)
-    {
-        return Ok(kept);
-    }
-    let first = Bootstrap { organization_id: new_id(), key: new_id() };
-    let temporary = file.with_extension("new");
-    let _ = fs::remove_file(&temporary);
-    let mut opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    opened.write_all(format!("{}\n", serde_json::to_string_pretty(&first)?).as_bytes())?;
-    opened.sync_all()?;
-    fs::rename(&temporary, file)?;
-    Ok(first)
 }

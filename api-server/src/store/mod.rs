@@ -10,6 +10,7 @@
 //! text has no NUL: [`row::storable`].
 
 mod applications;
+mod bootstrap;
 mod database;
 pub mod deploys;
 mod error;
@@ -32,10 +33,11 @@ pub use applications::{
     Application, Code, Columns, ContainerRow, Deleting, Fields, FunctionRow, Image, Kind, NewApplication,
     Settings, Updated, Writes,
 };
+pub use bootstrap::{Bootstrap, BootstrapError};
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
-pub use error::StoreError;
+pub use error::{StoreError, persist};
 pub(crate) use keys::hex;
-pub use keys::{Bootstrap, BootstrapError, hash_key};
+pub use keys::{KeyRow, NewKey, hash_key};
 pub use namespaces::{NamespaceRow, NewNamespace};
 use postgres::Role;
 pub use registry_namespaces::RegistryNamespaceRow;
@@ -50,6 +52,7 @@ use crate::{killpoint, secrets::Sealer};
 pub const WRITES: &[&str] = &[
     "organization.bootstrap",
     "key.create",
+    "key.revoke",
     "namespace.create",
     "namespace.ready",
     "namespace.fail",

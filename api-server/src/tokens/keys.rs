@@ -8,7 +8,10 @@ use aws_lc_rs::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::{AppState, store::StoreError};
+use crate::{
+    AppState,
+    store::{StoreError, persist},
+};
 
 /// A key pair as PEM.
 pub struct KeyPair {
@@ -56,8 +59,9 @@ pub fn spawn_key_pair(state: &AppState, namespace_id: String) {
 async fn make(state: &AppState, id: &str) -> Result<(), StoreError> {
     match tokio::task::spawn_blocking(KeyPair::generate).await {
         Ok(Some(pair)) => {
-            state.store.namespace_ready(id, &pair.public, pair.private.expose_secret().as_bytes()).await
+            let private = pair.private.expose_secret().as_bytes();
+            persist(|| state.store.namespace_ready(id, &pair.public, private)).await
         }
-        _ => state.store.namespace_failed(id, "no key pair could be made").await,
+        _ => persist(|| state.store.namespace_failed(id, "no key pair could be made")).await,
     }
 }

@@ -12,9 +12,9 @@ async fn without_a_known_key_nothing_is_told() {
     wrong.key = Some("11111111-1111-4111-8111-111111111111".into());
     wrong.get("namespaces").await.assert_error(401, "denied_authentication");
     let owner = server.client().await;
-    wrong.key = Some(server.state.store.create_key(&owner.organization_id, Some(1)).await.unwrap());
+    wrong.key = Some(server.state.store.create_key(&owner.organization_id, None, Some(1)).await.unwrap().key);
     wrong.get("namespaces").await.assert_error(401, "denied_authentication");
-    wrong.key = Some(server.state.store.create_key(&owner.organization_id, None).await.unwrap());
+    wrong.key = Some(server.state.store.create_key(&owner.organization_id, None, None).await.unwrap().key);
     assert_eq!(wrong.get("namespaces").await.status, 200);
 }
 

@@ -2,17 +2,20 @@
 
 use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
 };
 
-use api_server::store::DatabaseUrl;
+use api_server::{
+    secrets::{MasterKey, Sealer},
+    store::{Database, DatabaseUrl, Store},
+};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 use zipship_tests::Postgres;
 
-/// Without tables. Its locale does not order by bytes, as that of many databases.
+/// With all tables, empty. Its locale does not order by bytes, as that of many databases.
 const TEMPLATE: &str = "zipship_template";
 
-/// An empty database, dropped at the end of its test.
+/// A database without rows, dropped when its test is over.
 pub(crate) struct TestDatabase {
     pub(crate) name: String,
 }
@@ -31,7 +34,10 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        run(format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        // Nobody waits for it: all goes with the cluster anyway.
+        let url = cluster().socket_url("postgres");
+        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        drop(aside(|| run_at(url, sql)));
     }
 }
 
@@ -43,7 +49,9 @@ pub(crate) fn cluster() -> MutexGuard<'static, Postgres> {
         let template = format!(
             "CREATE DATABASE {TEMPLATE} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C.UTF-8'"
         );
-        run_at(cluster.socket_url("postgres"), template);
+        let (maker, made) = (cluster.socket_url("postgres"), cluster.socket_url(TEMPLATE));
+        aside(|| run_at(maker, template)).join().unwrap();
+        aside(|| migrate(made)).join().unwrap();
         Mutex::new(cluster)
     });
     cluster.lock().unwrap_or_else(PoisonError::into_inner)
@@ -51,19 +59,28 @@ pub(crate) fn cluster() -> MutexGuard<'static, Postgres> {
 
 fn run(sql: String) {
     let url = cluster().socket_url("postgres");
-    run_at(url, sql);
+    aside(|| run_at(url, sql)).join().unwrap();
+}
+
+async fn run_at(url: String, sql: String) {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+/// Gives the template its tables, so that they are made once and looked at by each test.
+async fn migrate(url: String) {
+    let directory = tempfile::tempdir().unwrap();
+    let master = MasterKey::load_or_create(&directory.path().join("key")).unwrap();
+    let database = Database::Postgres(url.parse().unwrap());
+    Store::open(&database, Sealer::new(&master)).await.unwrap().close().await;
 }
 
 /// On a thread of its own: the test's own runtime may be the one that waits.
-fn run_at(url: String, sql: String) {
-    let done = thread::spawn(move || {
-        sqlx::any::install_default_drivers();
+fn aside<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) -> JoinHandle<()> {
+    thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut connection = AnyConnection::connect(&url).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
-        });
-    });
-    done.join().unwrap();
+        runtime.block_on(work());
+    })
 }

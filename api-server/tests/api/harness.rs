@@ -14,7 +14,7 @@ use api_server::{
     archives::{Disk, Presigner},
     http::router,
     secrets::{MasterKey, Sealer},
-    store::{Bootstrap, Store, new_id},
+    store::{Bootstrap, Store},
 };
 use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
@@ -128,7 +128,7 @@ impl Server {
 
     /// Another organization's caller at each call.
     pub(crate) async fn client(&self) -> Client {
-        let first = Bootstrap { organization_id: new_id(), key: new_id() };
+        let first = Bootstrap::random();
         self.state.store.create_organization(&first).await.unwrap();
         Client { key: Some(first.key), organization_id: first.organization_id, ..self.stranger() }
     }

@@ -10,6 +10,7 @@ mod deploys;
 mod described;
 mod functions;
 mod harness;
+mod keys;
 mod killpoints;
 mod libraries;
 mod lists;

@@ -1,10 +1,12 @@
 //! One file a sub-command.
 
 pub(crate) mod build;
+pub(crate) mod database;
 pub(crate) mod dev;
 pub(crate) mod images;
 pub(crate) mod inspect;
 pub(crate) mod invoke;
+pub(crate) mod keys;
 pub(crate) mod local_shim;
 pub(crate) mod push;
 pub(crate) mod registry;

@@ -11,22 +11,19 @@ use std::{
 };
 
 use anyhow::Context as _;
-use api_server::store::DatabaseUrl;
 use builder::{base, golang::modules::ModuleProxy};
 use clap::Args;
 use runner::local::{LauncherConfig, life, server_dir};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
 use crate::go_proxy;
 
 use super::build::limits::Limits;
+use super::database::{DATABASE_URL, DatabaseArguments};
 
 /// How long the server may take to end; a little more than running requests have.
 const SHUTDOWN: Duration = Duration::from_secs(15);
-
-/// Where the URL of the database may stand; the server process gets it so and in no other way.
-const DATABASE_URL: &str = "ZIPSHIP_DATABASE_URL";
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
@@ -34,19 +31,8 @@ pub(crate) struct Serve {
     /// Where everything is kept.
     #[arg(long, default_value = "/var/lib/zipship", value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Keep the state in this PostgreSQL database, not in a SQLite file of the data directory. On the command line
-    /// everybody on the machine can read it: one with a password belongs in the variable or in a file.
-    #[arg(
-        long,
-        env = DATABASE_URL,
-        hide_env_values = true,
-        value_parser = secret,
-        value_name = "postgres://USER:PASSWORD@HOST/DATABASE"
-    )]
-    pub(crate) database_url: Option<SecretString>,
-    /// A file with the URL of that database.
-    #[arg(long, conflicts_with = "database_url", value_name = "FILE")]
-    pub(crate) database_url_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArguments,
     /// Address of API, functions and registry; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
@@ -109,7 +95,8 @@ pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     let code = life::serve(LauncherConfig {
         server: server_arguments(&serve, &data)?,
         server_environment: serve
-            .database()?
+            .database
+            .url()?
             .map(|url| (DATABASE_URL.to_owned(), SecretString::from(url.expose())))
             .into_iter()
             .collect(),
@@ -122,25 +109,6 @@ pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
         shutdown: SHUTDOWN,
     })?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
-}
-
-impl Serve {
-    /// The PostgreSQL database, if there is to be one.
-    pub(crate) fn database(&self) -> anyhow::Result<Option<DatabaseUrl>> {
-        let url = match (&self.database_url, &self.database_url_file) {
-            (Some(url), _) => url.clone(),
-            (None, Some(file)) => fs::read_to_string(file)
-                .with_context(|| format!("reading the database's URL from {}", file.display()))?
-                .into(),
-            (None, None) => return Ok(None),
-        };
-        Ok(Some(url.expose_secret().parse()?))
-    }
-}
-
-/// Read later: clap's own errors show the value.
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(SecretString::from(text))
 }
 
 /// Where the server finds the base images: root's, readable by all.

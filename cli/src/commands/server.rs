@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
 async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let launcher = Client::from_environment().context("zipship server is started by zipship serve only")?;
     let mut config = Config::new(server_dir(&arguments.data));
-    config.database_url = arguments.database()?;
+    config.database_url = arguments.database.url()?;
     config.listen = arguments.listen;
     config.public_url = arguments.public_url.map(|url| url.trim_end_matches('/').to_owned());
     config.regions = arguments.regions;

@@ -1,4 +1,4 @@
-//! Inherited descriptors, fork and exec, and a socket option: the only `unsafe` of the shim.
+//! Inherited descriptors, fork and exec, a socket option and the allocator's: the only `unsafe` of the shim.
 //!
 //! A worker gets descriptors 0, 1, 2 and, when it is framed, 3. Everything else of the shim's is close-on-exec:
 //! what was inherited is marked so at the start, what is opened later is opened so.
@@ -51,6 +51,23 @@ pub(crate) fn seal() -> io::Result<()> {
         if number == WORKER_DESCRIPTOR {
             return Ok(());
         }
+    }
+}
+
+/// Lets the allocator keep what a large body took, for the next one: by itself it gives that back to the kernel each
+/// time, and a fresh page costs more than to fill it. Blocks above are the kernel's own and go back at once.
+///
+/// To be called once, before much is allocated.
+pub(crate) fn keep_memory() {
+    /// Free memory at the heap's end that is kept, in bytes.
+    const KEPT: libc::c_int = 4 << 20;
+    /// From this size on a block is a mapping of its own, in bytes.
+    const MAPPED: libc::c_int = 2 << 20;
+    // SAFETY: `mallopt` takes two numbers and changes the allocator's settings alone; no other thread runs yet. What
+    // it does not know it refuses, and nothing depends on it.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED);
     }
 }
 

@@ -6,13 +6,21 @@
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 pub(super) use tokio::net::unix::pipe::Receiver as ReadHalf;
 use tokio::net::unix::pipe::Sender;
+
+/// What the worker's direction may hold, in bytes: a large answer goes out in one write, where the kernel allows it,
+/// and nobody is waited for again and again. The other direction stays as it is: what lies in there unread is lost
+/// with the worker, what did not fit goes to the next one.
+const ANSWERS: usize = 1 << 20;
 
 /// A connected pair: the shim's end, and the worker's.
 pub(super) fn pair() -> io::Result<(UnixStream, UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
+    // Above its own limit (`net.core.wmem_max`) the kernel gives that; failing only costs time.
+    let _ = set_socket_send_buffer_size(&theirs, ANSWERS);
     Ok((ours, theirs))
 }
 

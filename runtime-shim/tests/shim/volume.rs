@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::harness::http::Request;
-use crate::harness::{Language, Setup, Shim, until};
+use crate::harness::{Language, Setup, Shim, each, until};
 
 /// Runs a property against one shim.
 fn holds<S: Strategy>(cases: u32, values: &S, check: impl Fn(S::Value) -> Result<(), TestCaseError>) {
@@ -80,6 +80,28 @@ fn any_bytes_in_are_the_same_bytes_out() {
             Ok(())
         });
     }
+}
+
+#[test]
+fn large_text_comes_whole_whatever_its_share_of_other_characters() {
+    const PLAIN: usize = 45_000;
+    each(Language::oldest_and_newest_nodes(), |language| {
+        let shim = echo(language);
+        let last = ["", "\u{e9}", "\u{20ac}", "\u{1f600}"];
+        // About an eighth more bytes than characters, and all of them.
+        for (other, counts) in [
+            ("\u{e9}", 6_400..6_460),
+            ("\u{20ac}", 2_990..3_010),
+            ("\u{1f600}", 3_200..3_220),
+            ("\u{20ac}", 20_000..20_001),
+        ] {
+            for count in counts {
+                let body = "x".repeat(PLAIN) + &other.repeat(count) + last[count % last.len()];
+                let answer = shim.call(Request::new("POST", "/").body(body.clone()));
+                assert!(answer.body == body.as_bytes(), "{language:?}: {count} of {other}");
+            }
+        }
+    });
 }
 
 /// A value as HTTP carries it: Latin-1 without control characters, no white space at its ends.

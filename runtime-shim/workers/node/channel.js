@@ -33,14 +33,23 @@ let underway = null;
 function open(onFrame, closed) {
   onClosed = closed;
   const decoder = new frames.Decoder(onFrame);
-  // Newer versions read into this memory again and again; older ones make a buffer for each read.
+  // Newer versions read into this memory again and again, and a large frame into its own; older ones make a buffer
+  // for each read.
   const memory = Buffer.allocUnsafe(READ);
+  let place = null;
   let readsHere = false;
   const onread = {
-    buffer: memory,
-    callback: function (length) {
+    // Nothing: the same place as before.
+    buffer: function () {
+      const next = decoder.room() || memory;
+      if (next === place) return null;
+      place = next;
+      return next;
+    },
+    callback: function (length, read) {
       readsHere = true;
-      decoder.push(memory.slice(0, length));
+      if (read === memory) decoder.push(memory.slice(0, length));
+      else decoder.took(length);
       return true;
     },
   };

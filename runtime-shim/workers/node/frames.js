@@ -2,6 +2,8 @@
 // The frame codec; runtime-shim/PROTOCOL.md describes it. Runs on node 8 and later.
 
 const HEAD = 16;
+// From so many missing bytes on a frame is read in place.
+const MUCH = 65536;
 const KIND = {
   HELLO: 1, SPECIALISE: 2, SPECIALISED: 3, REQUEST: 4, ANSWER: 5,
   ERROR: 6, CANCEL: 7, CANCELLED: 8, PING: 9, PONG: 10,
@@ -41,7 +43,7 @@ function head(kind, flags, id, meta, bodyLength) {
 }
 
 // Takes chunks, gives frames. A chunk's memory, and with it a frame's body, is good until `push` returns. A frame that
-// comes in several chunks is copied once, into memory of its size.
+// comes in several chunks is copied once, into memory of its size, or read there without a copy: `room`, `took`.
 function Decoder(onFrame) {
   const start = Buffer.alloc(HEAD);
   let frame = start;
@@ -62,8 +64,13 @@ function Decoder(onFrame) {
   function fill(chunk, at) {
     const end = Math.min(chunk.length, at + frame.length - have);
     chunk.copy(frame, have, at, end);
-    have += end - at;
-    if (have < frame.length) return end;
+    grow(end - at);
+    return end;
+  }
+
+  function grow(length) {
+    have += length;
+    if (have < frame.length) return;
     if (frame === start) {
       frame = Buffer.allocUnsafe(4 + start.readUInt32LE(0));
       start.copy(frame);
@@ -74,8 +81,15 @@ function Decoder(onFrame) {
       have = 0;
       take(whole, 0, whole.length);
     }
-    return end;
   }
+
+  // Where the rest of a frame belongs of which much is to come; else null.
+  this.room = function () {
+    return frame.length - have >= MUCH ? frame.slice(have) : null;
+  };
+
+  // So many bytes were read to where `room` said, as the next ones.
+  this.took = grow;
 
   this.push = function (chunk) {
     let at = 0;

@@ -17,6 +17,7 @@ mod golang;
 mod http_form;
 mod images;
 mod isolation;
+mod keys;
 mod killpoints;
 mod lone;
 mod own_base;

@@ -1,0 +1,61 @@
+//! The store of a server on this machine, for commands beside it.
+
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+
+use anyhow::Context as _;
+use api_server::{
+    Config,
+    secrets::{MasterKey, Sealer},
+    store::{Database, Store},
+};
+use runner::local::server_dir;
+use rustix::process::{Gid, Uid};
+
+use crate::commands::database::DatabaseArguments;
+
+/// Runs `work` on the store in a data directory, as the user that the server is.
+pub(super) fn with<T>(
+    data: &Path,
+    database: &DatabaseArguments,
+    work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let place = data.display();
+    let nothing = || {
+        format!(
+            "there is no server's state in {place} that can be read: start `zipship serve --data {place}` once, or try sudo"
+        )
+    };
+    // Root may read what the server's user may not.
+    let database_url = database.url()?;
+    let own = server_dir(data);
+    become_owner(&own).with_context(nothing)?;
+    let mut config = Config::new(own);
+    config.database_url = database_url;
+    fs::metadata(config.key_file()).with_context(nothing)?;
+    if let Database::Sqlite(file) = config.database() {
+        fs::metadata(file).with_context(nothing)?;
+    }
+    let key = MasterKey::load_or_create(&config.key_file())?;
+    // One thread: it alone has become the owner.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let store = Store::open(&config.database(), Sealer::new(&key)).await?;
+        let done = work(&store).await;
+        store.close().await;
+        done
+    })
+}
+
+/// Root becomes the user that the server's directory belongs to, for good: a link that this user has laid there leads
+/// no further than the user gets, and no file of the store becomes root's.
+fn become_owner(directory: &Path) -> std::io::Result<()> {
+    let found = fs::symlink_metadata(directory)?;
+    if !rustix::process::geteuid().is_root() || found.uid() == 0 {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
+    rustix::thread::set_thread_groups(&[])?;
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
