@@ -14,7 +14,16 @@ pub(super) fn check(target: &[u8]) -> Result<(), Violation> {
     }
     // Nearly all are a path of legal characters. The others are rare: the server's own judgement is asked for.
     let is_plain = target.first() == Some(&b'/') && target.iter().all(|byte| is_of_path(*byte));
-    if is_plain || Uri::try_from(target).is_ok() { Ok(()) } else { Err(Violation::Target) }
+    if is_plain || (is_text(target) && Uri::try_from(target).is_ok()) {
+        Ok(())
+    } else {
+        Err(Violation::Target)
+    }
+}
+
+/// What the server asks of the whole line, where a URI is read no further than to its fragment.
+fn is_text(target: &[u8]) -> bool {
+    std::str::from_utf8(target).is_ok() && !target.iter().any(u8::is_ascii_control)
 }
 
 /// `pchar`, a slash or a question mark: RFC 3986, section 3.4.
@@ -43,6 +52,8 @@ mod tests {
             assert_eq!(check(bad.as_bytes()), Err(Violation::Target), "{bad}");
         }
         assert_eq!(check(&[b'/'; LONGEST + 1]), Err(Violation::LongTarget));
-        assert_eq!(check(b"/\xff"), Err(Violation::Target));
+        for bad in [&b"/\xff"[..], b"/#\x80", b"/a?b#\x01", b"http://a/#\x7f"] {
+            assert_eq!(check(bad), Err(Violation::Target), "{bad:?}");
+        }
     }
 }

@@ -85,9 +85,16 @@ fn with_header(line: &[u8]) -> Vec<u8> {
 async fn the_server_itself_refuses_nothing_that_a_caller_can_send() {
     let mut all = Vec::new();
     for byte in 0..=u8::MAX {
-        for target in
-            [&[byte][..], &[b'/', byte], &[b'a', byte], b"http://a", b"//", &[byte, b':', b'/', b'/', b'a']]
-        {
+        for target in [
+            &[byte][..],
+            &[b'/', byte],
+            &[b'a', byte],
+            &[b'/', b'#', byte],
+            b"http://a",
+            b"http://a/#",
+            b"//",
+            &[byte, b':', b'/', b'/', b'a'],
+        ] {
             all.push(with_target(target));
             all.push(with_target(&[target, &[byte]].concat()));
         }
