@@ -4,6 +4,7 @@ pub mod archives;
 pub mod config;
 pub mod crons;
 pub mod deploy;
+pub mod effect;
 pub mod http;
 pub mod instances;
 pub mod killpoint;

@@ -40,6 +40,8 @@ pub struct Parts {
     pub deployments: Arc<dyn Deployments>,
     /// Rings when a namespace left `creating`.
     pub namespace_settled: Notify,
+    /// Rings when a cron was made, changed or removed.
+    pub crons_changed: Notify,
 }
 
 impl AppState {
@@ -59,6 +61,7 @@ impl AppState {
             presigner,
             deployments,
             namespace_settled: Notify::new(),
+            crons_changed: Notify::new(),
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! `zipship`: the command line.
 
+mod api;
 mod commands;
 mod go_proxy;
 mod local;
@@ -32,6 +33,9 @@ enum Command {
     Inspect(commands::inspect::Inspect),
     /// Lists and cleans a registry.
     Registry(commands::registry::command::Registry),
+    /// Crons of a server: create, list, get, update, delete.
+    #[command(visible_alias = "crons")]
+    Cron(commands::cron::Cron),
     /// Base images of the runtimes: build, list, update.
     Images(commands::images::Images),
     /// API keys of a server on this machine: create, list, revoke.
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Push(push) => commands::push::run(&push),
         Command::Inspect(inspect) => commands::inspect::run(&inspect),
         Command::Registry(registry) => commands::registry::command::run(&registry),
+        Command::Cron(cron) => commands::cron::run(&cron),
         Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
         Command::Keys(keys) => commands::keys::run(&keys),
         Command::Serve(serve) => commands::serve::run(serve),

@@ -36,6 +36,8 @@ pub struct ApiLimits {
     pub variables: usize,
     /// Longest value of an environment variable, in bytes.
     pub variable_bytes: usize,
+    /// Most crons of an organization in a region.
+    pub crons: u64,
     /// Largest request body of the API, in bytes.
     pub body_bytes: usize,
 }
@@ -49,6 +51,7 @@ impl Default for ApiLimits {
             page_size: 100,
             variables: 100,
             variable_bytes: 8 << 10,
+            crons: 1000,
             body_bytes: 1 << 20,
         }
     }

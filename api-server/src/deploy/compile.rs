@@ -18,9 +18,9 @@ use tokio::runtime::Handle;
 
 use super::{
     Platform,
-    effect::effect,
     scratch::{Scratch, words},
 };
+use crate::effect::effect;
 
 const MEMORY_MB: u32 = 1536;
 /// Unpacked modules lie in memory, beside the compiler.

@@ -10,7 +10,8 @@ use oci::digest::Hasher;
 use oci::image::Image;
 use oci::{Digest, Reference};
 
-use super::{Platform, compile::SandboxCompile, effect::effect, job::Failure, precompile::SandboxPrecompile};
+use super::{Platform, compile::SandboxCompile, job::Failure, precompile::SandboxPrecompile};
+use crate::effect::effect;
 use crate::store::{Code, deploys::Deploy};
 
 /// Reads the archive as it was when the deploy was asked for, and checks that it still is.

@@ -15,7 +15,6 @@
 
 mod compile;
 mod container;
-pub mod effect;
 mod image;
 mod job;
 mod precompile;

@@ -18,10 +18,9 @@ use tokio::runtime::Handle;
 
 use super::{
     Platform,
-    effect::effect,
     scratch::{Scratch, words},
 };
-use crate::{instances::LocalInstances, store::deploys::Deploy};
+use crate::{effect::effect, instances::LocalInstances, store::deploys::Deploy};
 
 const MEMORY_MB: u32 = 1024;
 const TIMEOUT: Duration = Duration::from_secs(60);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use contract::event::{X_ZIPSHIP_IMAGE, X_ZIPSHIP_PROBE, X_ZIPSHIP_REVISION};
 use reqwest::StatusCode;
 
-use super::{Platform, effect::effect, image, job, job::Failure};
+use super::{Platform, image, job, job::Failure};
+use crate::effect::effect;
 use crate::store::{
     Revision, StoreError,
     deploys::{Deploy, Program},

@@ -3,7 +3,8 @@
 
 use std::sync::OnceLock;
 
-use super::{Platform, effect::effect, image, job, job::Failure};
+use super::{Platform, image, job, job::Failure};
+use crate::effect::effect;
 use crate::store::{Revision, deploys::Deploy};
 
 /// Answers the revision, of which one instance is ready. `made` gets its id before anything of it starts, so that

@@ -134,6 +134,17 @@ impl Arguments {
         Some(map)
     }
 
+    /// Any JSON object.
+    pub(super) fn object(&mut self, name: &str) -> Option<Map<String, Value>> {
+        match self.take(name)? {
+            Value::Object(members) => Some(members),
+            _ => {
+                self.refuse_constraint(name, "must be an object");
+                None
+            }
+        }
+    }
+
     /// All problems as one error, when there are any.
     pub(super) fn finish(&mut self) -> Result<(), HttpError> {
         self.problems.finish()

@@ -4,7 +4,7 @@ use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use contract::api::{ApiError, ArgumentReason};
+use contract::api::{ApiError, ArgumentReason, QuotaDetail};
 use http::StatusCode;
 
 use crate::store::StoreError;
@@ -62,6 +62,10 @@ impl From<StoreError> for HttpError {
                 resource: resource.to_owned(),
                 resource_id: id,
                 current_state: state,
+            },
+            StoreError::Quota { resource, quota, current } => ApiError::QuotasExceeded {
+                message,
+                details: vec![QuotaDetail { resource: resource.to_owned(), quota, current }],
             },
             StoreError::Locked { .. } => ApiError::Locked { message },
             StoreError::NothingUploaded(id) => ApiError::PreconditionFailed {

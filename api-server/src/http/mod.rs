@@ -5,6 +5,7 @@
 mod arguments;
 mod auth;
 mod containers;
+mod crons;
 mod environment;
 mod error;
 mod functions;

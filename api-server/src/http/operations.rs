@@ -1,7 +1,7 @@
 //! Every operation, grouped by resource. To add one: its handler, and a line here.
 
 use super::{
-    containers, functions, namespaces,
+    containers, crons, functions, namespaces,
     operation::{DELETE, GET, Group, Operation, PATCH, POST, PUT},
     registry, runtimes, tokens, uploads,
 };
@@ -16,6 +16,7 @@ pub(super) fn operations() -> Vec<Group> {
         Group { name: "namespaces", base: BASE, operations: of_namespaces() },
         Group { name: "functions", base: BASE, operations: of_functions() },
         Group { name: "containers", base: BASE, operations: of_containers() },
+        Group { name: "crons", base: BASE, operations: of_crons() },
         Group { name: "tokens", base: BASE, operations: of_tokens() },
         Group { name: "registry", base: registry, operations: of_the_registry() },
         Group { name: "archives", base: "", operations: of_archives() },
@@ -99,6 +100,22 @@ fn of_containers() -> Vec<Operation> {
     );
     let deploy = Operation::new(POST, path, "deployContainer", says, containers::deploy);
     vec![list, within, create, get, update, delete, deploy]
+}
+
+fn of_crons() -> Vec<Operation> {
+    let (all, one) = ("/crons", "/crons/{cron_id}");
+    let list = Operation::new(GET, all, "listCrons", "A page of the organization's crons.", crons::list)
+        .query(|config| crons::LIST.parameters(&config.limits));
+    let says = "Makes a cron: it calls its function or container whenever its schedule says so, in UTC.";
+    let create =
+        Operation::new(POST, all, "createCron", says, crons::create).refuses(&["locked", "quotas_exceeded"]);
+    let says = "The cron, with what came of its last call.";
+    let get = Operation::new(GET, one, "getCron", says, crons::get);
+    let says = "Changes what the body names; ticks of the schedule before come no more.";
+    let update = Operation::new(PATCH, one, "updateCron", says, crons::update);
+    let says = "Deletes the cron; a call that runs is not broken off.";
+    let delete = Operation::new(DELETE, one, "deleteCron", says, crons::delete);
+    vec![list, create, get, update, delete]
 }
 
 fn of_tokens() -> Vec<Operation> {

@@ -24,8 +24,5 @@ pub fn router(state: AppState) -> Router {
 
 /// Of the document, and no operation of this server yet.
 fn not_here_yet() -> Router<AppState> {
-    Router::new()
-        .route("/crons", any(missing::not_implemented))
-        .route("/crons/{*rest}", any(missing::not_implemented))
-        .route("/logs", any(missing::not_implemented))
+    Router::new().route("/logs", any(missing::not_implemented))
 }

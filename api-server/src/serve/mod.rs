@@ -11,11 +11,15 @@ use builder::layer::LayerCache;
 use gateway::{Gateway, GatewayConfig};
 use registry::Registry;
 use runner::Backend;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, oneshot},
+};
 
 use crate::{
     AppState, Config, Deployments,
     archives::{self, Presigner},
+    crons::{self, Scheduler, ThroughGateway},
     deploy::{self, Deployer, Platform},
     http,
     instances::LocalInstances,
@@ -124,9 +128,15 @@ pub async fn run(
     removal::sweep(&api).await.map_err(failed("the archives"))?;
     // Routes first: a request that is let in finds its function.
     deployer.restore().await.map_err(failed("what was deployed"))?;
+    // Nobody reads a call as running that a server which is gone left behind.
+    let caller = ThroughGateway::new(state.store.clone(), Arc::clone(&gateway), &public_host(&config));
+    let scheduler =
+        Scheduler::restore(api.clone(), Arc::new(caller), crons::now()).await.map_err(failed("crons"))?;
     let listening = listener::listen(socket, router, Arc::clone(&gateway));
     bases::publish(&bases, &state.registry_client()?, &own).await.map_err(failed("the base images"))?;
     removal::resume(&api).await.map_err(failed("what was being deleted"))?;
+    let (end_crons, crons_end) = oneshot::channel::<()>();
+    let crons = tokio::spawn(scheduler.run(async move { drop(crons_end.await) }, SHUTDOWN));
     let deploys = tokio::spawn(deployer.run());
     let collector = tokio::spawn(collector::run(state.blobs.clone()));
     announce(Announcement { address: config.listen, first, runtimes: bases.keys().cloned().collect() });
@@ -138,7 +148,8 @@ pub async fn run(
     deploys.abort();
     collector.abort();
     let _ = deploys.await;
-    let (_, left) = tokio::join!(listening.stop(SHUTDOWN), gateway.shutdown(SHUTDOWN));
+    drop(end_crons);
+    let (_, left, _) = tokio::join!(listening.stop(SHUTDOWN), gateway.shutdown(SHUTDOWN), crons);
     if let Err(left) = left {
         tracing::warn!(?left, "instances were left to the launcher");
     }
@@ -211,6 +222,13 @@ fn own_address(listen: SocketAddr) -> SocketAddr {
         }
         address => address,
     }
+}
+
+/// The host of applications' endpoints, as they see it.
+fn public_host(config: &Config) -> String {
+    let url = config.public_url.as_deref().and_then(|url| url.split_once("://"));
+    let host = url.and_then(|(_, rest)| rest.split('/').next()).filter(|host| !host.is_empty());
+    host.map_or_else(|| own_address(config.listen).to_string(), str::to_owned)
 }
 
 /// An empty directory: what a server that is gone left in it is of no use.

@@ -92,6 +92,16 @@ pub enum StoreError {
         /// Its id.
         id: String,
     },
+    /// As many as there may be.
+    #[error("there are {current} {resource}s already; at most {quota} are allowed")]
+    Quota {
+        /// Kind of resource.
+        resource: &'static str,
+        /// How many there may be.
+        quota: u64,
+        /// How many there are.
+        current: u64,
+    },
     /// A deploy without an archive.
     #[error("nothing was uploaded for function {0}")]
     NothingUploaded(String),

@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (2, "order of lists", include_str!("../migrations/0002_order_of_lists.sql")),
     (3, "containers", include_str!("../migrations/0003_containers.sql")),
     (5, "names of keys", include_str!("../migrations/0005_names_of_keys.sql")),
+    (6, "crons", include_str!("../migrations/0006_crons.sql")),
 ];
 
 /// Runs the steps that the database has not seen, all in one transaction, one program at a time.

@@ -11,6 +11,7 @@
 
 mod applications;
 mod bootstrap;
+mod crons;
 mod database;
 pub mod deploys;
 mod error;
@@ -34,6 +35,7 @@ pub use applications::{
     Settings, Updated, Writes,
 };
 pub use bootstrap::{Bootstrap, BootstrapError};
+pub use crons::{Call, CronChange, CronRow, End, NewCron, Run, Start, Tick};
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use error::{StoreError, persist};
 pub(crate) use keys::hex;
@@ -80,6 +82,12 @@ pub const WRITES: &[&str] = &[
     "deploy.switching",
     "deploy.finish",
     "revision.create",
+    "cron.create",
+    "cron.update",
+    "cron.delete",
+    "cron.start",
+    "cron.finish",
+    "cron.recover",
 ];
 
 /// The store. Cheap to clone.

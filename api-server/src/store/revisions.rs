@@ -184,7 +184,7 @@ impl Store {
     }
 }
 
-async fn require(connection: &mut AnyConnection, id: &str) -> Result<Revision, StoreError> {
+pub(super) async fn require(connection: &mut AnyConnection, id: &str) -> Result<Revision, StoreError> {
     let row = sqlx::query("SELECT * FROM revisions WHERE id = $1")
         .bind(id.to_owned())
         .fetch_optional(connection)

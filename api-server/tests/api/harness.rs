@@ -78,10 +78,15 @@ pub(crate) struct Answer {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut config = Config::new(directory.path().to_owned());
         let database = (env!("CARGO_CRATE_NAME") == "api_postgres").then(TestDatabase::create);
         config.database_url = database.as_ref().map(TestDatabase::url);
+        configure(&mut config);
         let master = MasterKey::load_or_create(&config.key_file()).unwrap();
         let store = Store::serve(&config.database(), Sealer::new(&master)).await.unwrap();
         let archives = Disk::open(&config.archives()).unwrap();

@@ -4,7 +4,9 @@
 
 mod access;
 mod containers;
+mod cron_runs;
 mod cron_syntax;
+mod crons;
 mod database;
 mod deploys;
 mod described;

@@ -3,6 +3,7 @@
 mod attest;
 mod base;
 mod build;
+mod cron;
 mod dev;
 mod endings;
 mod examples;

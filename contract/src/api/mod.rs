@@ -1,6 +1,7 @@
 //! Wire types of the Functions API v1alpha2, as its document and `docs/api.md` have them.
 
 pub mod container;
+pub mod cron;
 pub mod error;
 pub mod function;
 pub mod namespace;
@@ -9,6 +10,7 @@ pub mod token;
 pub mod upload;
 
 pub use container::{Container, Containers, CreateContainer, UpdateContainer};
+pub use cron::{CreateCron, Cron, CronRun, CronRunState, CronStatus, Crons, UpdateCron};
 pub use error::{ApiError, ArgumentDetail, ArgumentReason, PermissionDetail, QuotaDetail};
 pub use function::{CreateFunction, Function, FunctionStatus, Functions, Privacy, Runtimes, UpdateFunction};
 pub use namespace::{

@@ -2,6 +2,7 @@
 //! nothing is left over.
 
 mod containers;
+mod crons;
 mod endings;
 mod processes;
 mod writes;
@@ -61,6 +62,10 @@ const OTHERS: &[&str] = &[
     "deploy.release",
 ];
 
+/// Passed by a deploy only that takes longer than a third of its lease. A kill there is one in the middle of a step:
+/// all that the write does is to prolong the lease, which ends with the server anyway.
+const OF_A_SLOW_DEPLOY: &[&str] = &["deploy.renew.before", "deploy.renew.after"];
+
 /// Less than a lease: a start takes over from a dead server at once.
 const LIMIT: Duration = Duration::from_secs(25);
 /// A version that was replaced has ended after so long, also when its instance was still starting.
@@ -92,16 +97,28 @@ async fn every_write_and_effect_is_a_listed_point() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let log = log_for_the_server(folder.path())?;
     let mut server = Server::at_fixed_port()?;
-    server.launch(&[("ZIPSHIP_KILL_LOG", log.to_str().context("a path in UTF-8")?)])?;
+    let log_to = [("ZIPSHIP_KILL_LOG", log.to_str().context("a path in UTF-8")?)];
+    crate::crons::launch_before_a_tick(&mut server, &log_to)?;
+    let called = Function::create(server.api(), NODE).await?;
+    let cron = crate::crons::create(server.api(), &called.id, json!({})).await?;
     walk(&server).await?;
+    crate::crons::cron_when(server.api(), &cron, crate::crons::has_run).await?;
+    let cron = format!("crons/{cron}");
+    let _ = server.api().patch(&cron, &json!({"schedule": "@yearly"})).await?.expect(200);
+    let _ = server.api().delete(&cron).await?.expect(200);
     server.stop()?;
 
     let passed = fs::read_to_string(&log)?;
     let passed: BTreeSet<&str> = passed.lines().collect();
-    let listed =
-        OF_A_DEPLOY.iter().chain(OTHERS).flat_map(|name| [format!("{name}.before"), format!("{name}.after")]);
+    let of_crons = crons::OF_A_TICK.iter().chain(crons::OF_CRONS);
+    let listed = OF_A_DEPLOY
+        .iter()
+        .chain(OTHERS)
+        .chain(of_crons)
+        .flat_map(|name| [format!("{name}.before"), format!("{name}.after")]);
     let listed: BTreeSet<String> = listed.collect();
-    let unlisted: Vec<_> = passed.iter().filter(|point| !listed.contains(**point)).collect();
+    let known = |point: &str| listed.contains(point) || OF_A_SLOW_DEPLOY.contains(&point);
+    let unlisted: Vec<_> = passed.iter().filter(|point| !known(point)).collect();
     let unseen: Vec<_> = listed.iter().filter(|point| !passed.contains(point.as_str())).collect();
     assert!(unlisted.is_empty(), "these are killed at by no test: {unlisted:?}");
     assert!(unseen.is_empty(), "these were never passed: {unseen:?}");
@@ -232,10 +249,17 @@ async fn kill_once(
 
 /// Starts a server that kills itself at `point`, once; the file that is there after it.
 fn armed(server: &mut Server, folder: &Path, point: &str) -> anyhow::Result<PathBuf> {
-    let marker = log_for_the_server(folder)?.with_file_name(format!("killed-{point}"));
-    let path = marker.to_str().context("a path in UTF-8")?;
-    server.launch(&[("ZIPSHIP_KILL_AT", point), ("ZIPSHIP_KILL_ONCE", path)])?;
+    let (marker, environment) = kill_environment(folder, point)?;
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    server.launch(&environment)?;
     Ok(marker)
+}
+
+/// The file that is there after the kill at `point`, and what makes a server kill itself there.
+fn kill_environment(folder: &Path, point: &str) -> anyhow::Result<(PathBuf, [(&'static str, String); 2])> {
+    let marker = log_for_the_server(folder)?.with_file_name(format!("killed-{point}"));
+    let path = marker.to_str().context("a path in UTF-8")?.to_owned();
+    Ok((marker, [("ZIPSHIP_KILL_AT", point.to_owned()), ("ZIPSHIP_KILL_ONCE", path)]))
 }
 
 /// What ran before the kill is gone, and the one function has one sandbox, once what was replaced has ended.

@@ -10,6 +10,7 @@ mod bad_input;
 mod caches;
 mod clients;
 mod containers;
+mod crons;
 mod database;
 mod errors_of_code;
 mod examples;

@@ -8,7 +8,7 @@ use contract::api::{FunctionStatus, NamespaceStatus, Privacy};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{
-    Archive, NamespaceRow, Owned as _, Store, StoreError, Tenant, deploys,
+    Archive, NamespaceRow, Owned as _, Store, StoreError, Tenant, crons, deploys,
     row::{name_of, named},
     tenant::{require, require_writable, stamp},
 };
@@ -279,6 +279,7 @@ impl Store {
             if deleting.is_none() {
                 return Ok(());
             }
+            crons::remove_of(tx, &gone.id).await?;
             for statement in [
                 "DELETE FROM deploy_steps WHERE deploy_id IN (SELECT id FROM deploys WHERE application_id = $1)",
                 "DELETE FROM deploys WHERE application_id = $1",

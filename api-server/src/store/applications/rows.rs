@@ -7,7 +7,7 @@ use super::{Application, Fields, Kind, Settings};
 use crate::{
     secrets::{Place, Sealer},
     store::{
-        Archive, Held, Owned, StoreError, deploys, now_ms,
+        Archive, Held, Owned, StoreError, crons, deploys, now_ms,
         row::{name_of, named, optional_unsigned, sealed_map, signed, unsigned},
     },
 };
@@ -61,6 +61,7 @@ impl<K: Kind> Owned for Application<K> {
 /// `deleting`, and no deploy of it goes on.
 pub(in crate::store) async fn mark_deleting(tx: &mut AnyConnection, id: &str) -> Result<(), StoreError> {
     deploys::end_unfinished(tx, id, "it was deleted meanwhile", deploys::Spare::None).await?;
+    crons::mark_deleting(tx, id).await?;
     sqlx::query("UPDATE applications SET state = 'deleting', updated = $1 WHERE id = $2")
         .bind(now_ms())
         .bind(id.to_owned())

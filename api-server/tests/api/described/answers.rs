@@ -46,6 +46,10 @@ fn problems(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
                 let low = value.as_f64().is_some_and(|number| number < wanted.as_f64().unwrap());
                 found.extend(low.then(|| format!("{value} is below {wanted}")));
             }
+            "maximum" => {
+                let high = value.as_f64().is_some_and(|number| number > wanted.as_f64().unwrap());
+                found.extend(high.then(|| format!("{value} is above {wanted}")));
+            }
             "required" => {
                 let keys = wanted.as_array().unwrap().iter().map(|key| key.as_str().unwrap());
                 found.extend(
@@ -62,7 +66,7 @@ fn problems(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
                     value.as_object().into_iter().flatten().filter(|(key, _)| !known.contains_key(*key));
                 found.extend(extra.map(|(key, _)| format!("{key} is not described")));
             }
-            "additionalProperties" if wanted == &Value::Bool(false) => {}
+            "additionalProperties" if wanted.is_boolean() => {}
             "additionalProperties" => {
                 let values = value.as_object().into_iter().flat_map(|map| map.values());
                 found.extend(values.flat_map(|value| problems(document, wanted, value)));
@@ -104,7 +108,7 @@ fn is_of_type(wanted: &Value, value: &Value) -> bool {
 fn an_answer_that_does_not_fit_is_found() {
     let document = serde_json::json!({"components": {"schemas": {"T": {
         "type": "object", "required": ["a"],
-        "properties": {"a": {"type": "integer", "minimum": 0}, "b": {"type": ["string", "null"]}, "c": {"enum": ["x"]}},
+        "properties": {"a": {"type": "integer", "minimum": 0, "maximum": 9}, "b": {"type": ["string", "null"]}, "c": {"enum": ["x"]}},
     }}}});
     let schema = serde_json::json!({"$ref": "#/components/schemas/T"});
     let found = |value: Value| problems(&document, &schema, &value).join("; ");
@@ -112,6 +116,7 @@ fn an_answer_that_does_not_fit_is_found() {
     for (value, problem) in [
         (serde_json::json!({}), "a is absent"),
         (serde_json::json!({"a": -1}), "a: -1 is below 0"),
+        (serde_json::json!({"a": 10}), "a: 10 is above 9"),
         (serde_json::json!({"a": "1"}), "a: \"1\" is no \"integer\""),
         (serde_json::json!({"a": 1, "b": 2}), "b: 2 is no [\"string\",\"null\"]"),
         (serde_json::json!({"a": 1, "c": "y"}), "c: \"y\" is not in [\"x\"]"),

@@ -53,6 +53,18 @@ const PROOFS: &[(&str, &[&str])] = &[
             "a_failed_deploy_says_what_the_image_said_and_the_old_version_serves",
         ],
     ),
+    ("listCrons", &["lists_are_filtered_ordered_and_cut_into_pages"]),
+    (
+        "createCron",
+        &[
+            "expressions_are_read_as_kubernetes_reads_them",
+            "args_are_plain_whichever_form_they_come_in",
+            "a_cron_calls_private_functions_and_containers_and_what_came_of_it_is_told",
+        ],
+    ),
+    ("getCron", &["a_cron_is_ready_once_stored_and_answered_whole"]),
+    ("updateCron", &["a_patch_changes_what_it_names_alone"]),
+    ("deleteCron", &["a_deleted_cron_is_gone"]),
     ("listRuntimes", &["every_argument_outside_its_constraint_is_named"]),
     (
         "issueToken",

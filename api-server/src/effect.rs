@@ -1,4 +1,4 @@
-//! Outside effects of a deploy, by name. Each passes a kill point before and after.
+//! Outside effects of deploys and crons, by name. Each passes a kill point before and after.
 
 use std::future::Future;
 
@@ -15,10 +15,11 @@ pub const EFFECTS: &[&str] = &[
     "instance.start",
     "route.switch",
     "route.probe",
+    "cron.call",
 ];
 
 /// Runs an effect of [`EFFECTS`] between its kill points `<name>.before` and `<name>.after`.
-pub(super) async fn effect<T>(name: &'static str, work: impl Future<Output = T>) -> T {
+pub(crate) async fn effect<T>(name: &'static str, work: impl Future<Output = T>) -> T {
     debug_assert!(EFFECTS.contains(&name), "{name} is not listed");
     killpoint::hit(&format!("{name}.before"));
     let value = work.await;
