@@ -62,8 +62,7 @@ const OTHERS: &[&str] = &[
     "deploy.release",
 ];
 
-/// Passed by a deploy only that takes longer than a third of its lease. A kill there is one in the middle of a step:
-/// all that the write does is to prolong the lease, which ends with the server anyway.
+/// Passed by a deploy only that takes longer than a third of its lease; [`endings`] has one that does.
 const OF_A_SLOW_DEPLOY: &[&str] = &["deploy.renew.before", "deploy.renew.after"];
 
 /// Less than a lease: a start takes over from a dead server at once.
