@@ -25,4 +25,5 @@ mod own_base;
 mod private;
 mod redeploy;
 mod registry_login;
+mod serverless;
 mod tutorial;

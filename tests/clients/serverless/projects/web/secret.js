@@ -1,0 +1,1 @@
+module.exports.handle = async (event) => ({ statusCode: 200, body: `for your eyes only, ${event.httpMethod}` });
