@@ -48,7 +48,7 @@ pub fn spawn_application(state: &AppState, gone: Deleting) {
     let state = state.clone();
     tokio::spawn(async move {
         if let Err(error) = persist(|| application(&state, &gone)).await {
-            tracing::error!(function.id = %gone.id, %error, "an application could not be removed");
+            tracing::error!(application.id = %gone.id, %error, "an application could not be removed");
         }
     });
 }

@@ -12,18 +12,18 @@ use serde::Serialize;
 use crate::core::Refusal;
 use crate::hold::Held;
 use crate::instance::Exit;
-use crate::{BodyError, BoxBody, RouteState, StartFailureKind};
+use crate::{BodyError, BoxBody, Program, RouteState, StartFailureKind};
 
-/// What a caller gets instead of the function's answer.
+/// What a caller gets instead of the answer of a function or container.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// No such function, or none that may be called.
+    /// Nothing there, or nothing that may be called.
     NotFound,
     /// It has no live revision.
     NotServing(RouteState),
     /// It was held in vain.
     Held(Held),
-    /// No answer within the function's timeout.
+    /// No answer within its timeout.
     TimedOut { timeout: Duration },
     /// The instance ended without an answer.
     Broken { exit: Option<Exit>, memory_mb: u32 },
@@ -47,9 +47,9 @@ type Words = (StatusCode, &'static str, String, Option<Duration>);
 const SOON: Duration = Duration::from_secs(1);
 
 impl Trouble {
-    /// The answer, with the CORS headers that the shim would have set.
-    pub(crate) fn answer(self, request_id: &HeaderValue) -> Response<BoxBody> {
-        let (status, kind, message, retry_after) = self.words();
+    /// The answer, with the CORS headers that the shim would have set. `what` was called, as far as that is known.
+    pub(crate) fn answer(self, what: Option<Program>, request_id: &HeaderValue) -> Response<BoxBody> {
+        let (status, kind, message, retry_after) = self.words(noun(what));
         let request_id_text = request_id.to_str().unwrap_or_default();
         let document = Document { r#type: kind, message: &message, request_id: request_id_text };
         // Strings always serialise; were it otherwise, the status still says what happened.
@@ -69,97 +69,106 @@ impl Trouble {
         response
     }
 
-    fn words(self) -> Words {
+    fn words(self, what: &str) -> Words {
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
         match self {
             Self::NotFound
             | Self::NotServing(RouteState::NeverDeployed | RouteState::Locked)
             | Self::Held(Held::Refused(Refusal::NoRevision)) => {
-                (StatusCode::NOT_FOUND, "not_found", "there is no function at this address".into(), None)
+                let message = "there is no function or container at this address";
+                (StatusCode::NOT_FOUND, "not_found", message.into(), None)
             }
             Self::NotServing(RouteState::Deploying) => {
-                let message = "the function's first deploy is still running";
-                (unavailable, "not_ready", message.into(), Some(SOON * 2))
+                let message = format!("the {what}'s first deploy is still running");
+                (unavailable, "not_ready", message, Some(SOON * 2))
             }
             Self::NotServing(RouteState::DeployFailed { message }) => {
-                let message = format!("the function's deploy failed and it has no older version: {message}");
+                let message = format!("the {what}'s deploy failed and it has no older version: {message}");
                 (unavailable, "deploy_failed", message, None)
             }
-            Self::Held(Held::Refused(refusal)) => refused(refusal),
+            Self::Held(Held::Refused(refusal)) => refused(refusal, what),
             Self::Held(Held::MachineFull) => {
                 let message = "the platform is full: too many requests are waiting";
                 (unavailable, "machine_full", message.into(), Some(SOON))
             }
             Self::TimedOut { timeout } => {
-                let message = format!("the function did not answer within its timeout of {}", ms(timeout));
+                let message = format!("the {what} did not answer within its timeout of {}", ms(timeout));
                 (StatusCode::GATEWAY_TIMEOUT, "timeout", message, None)
             }
-            Self::Broken { exit, memory_mb } => broken(exit, memory_mb),
-            Self::OutOfMemory { memory_mb } => out_of_memory(memory_mb),
+            Self::Broken { exit: Some(Exit { out_of_memory: true, .. }), memory_mb }
+            | Self::OutOfMemory { memory_mb } => {
+                let message = format!("the {what} ran out of its memory limit of {memory_mb} MB");
+                (StatusCode::INSUFFICIENT_STORAGE, "out_of_memory", message, None)
+            }
+            Self::Broken { .. } => {
+                let message = format!("the {what}'s instance ended before it answered");
+                (StatusCode::BAD_GATEWAY, "instance_failed", message, None)
+            }
             Self::Unreachable => {
-                let message = "the platform could not reach an instance of the function";
-                (unavailable, "unreachable", message.into(), Some(SOON))
+                let message = format!("the platform could not reach an instance of the {what}");
+                (unavailable, "unreachable", message, Some(SOON))
             }
         }
     }
 }
 
-fn refused(refusal: Refusal) -> Words {
+/// What a caller is told that it called.
+fn noun(what: Option<Program>) -> &'static str {
+    match what {
+        Some(Program::Function) => "function",
+        Some(Program::Container) => "container",
+        None => "application",
+    }
+}
+
+fn refused(refusal: Refusal, what: &str) -> Words {
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
     let busy = StatusCode::TOO_MANY_REQUESTS;
     match refusal {
         Refusal::NoRevision | Refusal::Closed => {
-            (unavailable, "shutting_down", "the platform is shutting the function down".into(), Some(SOON))
+            let message = format!("the platform is shutting the {what} down");
+            (unavailable, "shutting_down", message, Some(SOON))
         }
         Refusal::QueueFull { bound } => {
             let message =
-                format!("the function is busy: {bound} requests are waiting for it, which is its limit");
+                format!("the {what} is busy: {bound} requests are waiting for it, which is its limit");
             (busy, "too_many_requests", message, Some(SOON))
         }
         Refusal::NoSlotInTime { waited } => {
-            let message =
-                format!("the function is busy: it had no room for the request within {}", ms(waited));
+            let message = format!("the {what} is busy: it had no room for the request within {}", ms(waited));
             (busy, "too_many_requests", message, Some(SOON))
         }
         Refusal::NotStartedInTime { waited } => {
-            let message = format!("no instance of the function was ready within {}", ms(waited));
+            let message = format!("no instance of the {what} was ready within {}", ms(waited));
             (unavailable, "not_started", message, Some(SOON))
         }
         Refusal::StartFailed { kind, retry_after } => {
-            (unavailable, "start_failed", cause_class(kind).into(), Some(retry_after))
+            (unavailable, "start_failed", cause_class(kind, what), Some(retry_after))
         }
         Refusal::Crashing { retry_after } => {
-            let message = "the function's instances crash; the platform pauses before it starts another";
-            (unavailable, "crashing", message.into(), Some(retry_after))
+            let message =
+                format!("the {what}'s instances crash; the platform pauses before it starts another");
+            (unavailable, "crashing", message, Some(retry_after))
         }
     }
 }
 
-fn broken(exit: Option<Exit>, memory_mb: u32) -> Words {
-    if exit.is_some_and(|exit| exit.out_of_memory) {
-        return out_of_memory(memory_mb);
-    }
-    let message = "the function's instance ended before it answered";
-    (StatusCode::BAD_GATEWAY, "instance_failed", message.into(), None)
-}
-
-fn out_of_memory(memory_mb: u32) -> Words {
-    let message = format!("the function ran out of its memory limit of {memory_mb} MB");
-    (StatusCode::INSUFFICIENT_STORAGE, "out_of_memory", message, None)
-}
-
-fn cause_class(kind: StartFailureKind) -> &'static str {
+fn cause_class(kind: StartFailureKind, what: &str) -> String {
     match kind {
         StartFailureKind::Function => {
-            "the function does not start: its code failed while it was loaded; its logs say more"
+            format!("the {what} does not start: it failed before it was ready; its logs say more")
         }
-        StartFailureKind::TimedOut => "the function does not start: it was not ready within the limit",
-        StartFailureKind::OutOfMemory => "the function does not start: it runs out of its memory limit",
+        StartFailureKind::TimedOut => {
+            format!("the {what} does not start: it was not ready within the limit")
+        }
+        StartFailureKind::OutOfMemory => {
+            format!("the {what} does not start: it runs out of its memory limit")
+        }
         StartFailureKind::MachineFull => {
-            "the platform is full: it has no room for an instance of the function"
+            format!("the platform is full: it has no room for an instance of the {what}")
         }
-        StartFailureKind::Platform => "the platform could not start an instance of the function",
-        StartFailureKind::Abandoned => "the start of the function was abandoned",
+        StartFailureKind::Platform => format!("the platform could not start an instance of the {what}"),
+        StartFailureKind::Abandoned => format!("the start of the {what} was abandoned"),
     }
 }
 

@@ -86,7 +86,7 @@ impl Gateway {
     pub fn instance_exited(&self, instance: &str, cause: &str, out_of_memory: bool) {
         let named = self.shared.by_name.lock().unwrap_or_else(PoisonError::into_inner).get(instance).cloned();
         let Some((function, id)) = named else { return };
-        tracing::info!(function.id = %function.id, instance.id = %instance, cause, out_of_memory, "instance exited");
+        tracing::info!(application.id = %function.id, instance.id = %instance, cause, out_of_memory, "instance exited");
         let handle = function.lock().instances.get(&id).cloned();
         if let Some(handle) = handle {
             handle.exited(Exit { cause: cause.to_owned(), out_of_memory });

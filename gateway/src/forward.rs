@@ -1,4 +1,4 @@
-//! The way of a request through the gateway, the whole of it in [`Gateway::serve`].
+//! The way of a request through the gateway, the whole of it in [`Gateway::forward`] and [`Gateway::serve`].
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,22 +37,26 @@ impl Gateway {
     {
         let request_id = request_id(request.headers());
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        let mut response = match self.serve(request, peer, &request_id).await {
-            Ok(response) => response,
-            Err(trouble) => trouble.answer(&request_id),
+        let mut response = match self.route(request.uri()) {
+            Ok((target, route)) => match self.serve(request, target, &route, peer, &request_id).await {
+                Ok(response) => response,
+                Err(trouble) => trouble.answer(route.function.program(), &request_id),
+            },
+            Err(trouble) => trouble.answer(None, &request_id),
         };
         response.headers_mut().insert(X_REQUEST_ID, request_id);
         response
     }
 
-    /// route → hold (and balance) → proxy; the end of the answer's body releases.
+    /// hold (and balance) → proxy; the end of the answer's body releases.
     async fn serve(
         &self,
         request: Request<BoxBody>,
+        target: Target,
+        route: &Route,
         peer: IpAddr,
         request_id: &HeaderValue,
     ) -> Result<Response<BoxBody>, Trouble> {
-        let (target, route) = self.route(request.uri())?;
         let nonce = probe::expected(request.headers(), &route.function);
         let kind = if nonce.is_some() { WaiterKind::Probe } else { WaiterKind::Request };
         let prefix = target.prefix();
@@ -60,7 +64,7 @@ impl Gateway {
         let told = Told { peer, scheme, prefix: &prefix, request_id, probe: nonce.as_ref() };
         let mut request = to_instance(request, target, &told);
         for _ in 0..TRIES {
-            let slot = hold(&route.function, kind).await.map_err(|held| refused(held, &route))?;
+            let slot = hold(&route.function, kind).await.map_err(|held| refused(held, route))?;
             let (instance, cold, granted) = (Arc::clone(&slot.instance), slot.cold, slot.granted);
             let limit = self.shared.config.answer_limit(&instance.revision);
             if kind == WaiterKind::Probe && instance.revision.program == Program::Container {

@@ -14,7 +14,7 @@ use crate::core::{
 };
 use crate::hold::Slot;
 use crate::instance::Instance;
-use crate::{GatewayConfig, Instances, Revision, StartFailure, StartFailureKind};
+use crate::{GatewayConfig, Instances, Program, Revision, StartFailure, StartFailureKind};
 
 /// What all functions of a gateway share.
 pub(crate) struct Shared {
@@ -86,6 +86,11 @@ impl Function {
     /// Only for reading and for what has no effects: events go through [`Function::drive`].
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the live revision is; `None` without one.
+    pub(crate) fn program(&self) -> Option<Program> {
+        self.lock().state.live().map(|revision| revision.program)
     }
 
     /// One event, and everything that follows from it.
@@ -245,13 +250,13 @@ async fn start(function: Arc<Function>, instance: Arc<Instance>) {
             let max_concurrency = started.max_concurrency;
             instance.ready(started);
             tracing::info!(
-                function.id = %function.id, instance.id = %instance.name, max_concurrency, "instance is ready"
+                application.id = %function.id, instance.id = %instance.name, max_concurrency, "instance is ready"
             );
             Event::Started { instance: instance.id, max_concurrency }
         }
         Err(failure) => {
             tracing::warn!(
-                function.id = %function.id, instance.id = %instance.name, kind = ?failure.kind,
+                application.id = %function.id, instance.id = %instance.name, kind = ?failure.kind,
                 cause = %failure.message, "instance did not start"
             );
             Event::StartFailed { instance: instance.id, failure }
@@ -281,7 +286,7 @@ async fn start_in_time(shared: &Shared, instance: &Instance) -> Result<crate::St
 }
 
 async fn stop(function: Arc<Function>, instance: Arc<Instance>) {
-    tracing::info!(function.id = %function.id, instance.id = %instance.name, "instance is stopped");
+    tracing::info!(application.id = %function.id, instance.id = %instance.name, "instance is stopped");
     let stop = tokio::spawn(function.shared.instances.stop(instance.name.clone()));
     if let Err(panic) = stop.await {
         tracing::error!(instance.id = %instance.name, %panic, "the stop broke off");

@@ -75,7 +75,7 @@ pub(super) async fn build(
     })
     .await?;
     for warning in &built.report.warnings {
-        tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.application_id, "{warning}");
+        tracing::warn!(deploy.id = %deploy.id, application.id = %deploy.application_id, "{warning}");
     }
     Ok(built)
 }

@@ -48,10 +48,10 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
     };
     match walked {
         Ok(()) => {
-            tracing::info!(deploy.id = %deploy.id, function.id = %deploy.application_id, "deploy is ready")
+            tracing::info!(deploy.id = %deploy.id, application.id = %deploy.application_id, "deploy is ready")
         }
         Err(Failure::Store(error @ StoreError::Stale { .. })) => {
-            tracing::info!(deploy.id = %deploy.id, function.id = %deploy.application_id, %error, "deploy was superseded");
+            tracing::info!(deploy.id = %deploy.id, application.id = %deploy.application_id, %error, "deploy was superseded");
         }
         // The row keeps its state; when its lease has run out it is claimed again.
         Err(Failure::Store(error)) => {
@@ -86,7 +86,7 @@ async fn walk(platform: &Platform, mut deploy: Deploy, made: &OnceLock<String>) 
             DeployState::Ready | DeployState::Error => return Ok(()),
         }
         tracing::info!(
-            deploy.id = %deploy.id, function.id = %deploy.application_id, step = step.name(),
+            deploy.id = %deploy.id, application.id = %deploy.application_id, step = step.name(),
             duration_ms = millis(started.elapsed()), "deploy step done"
         );
         match step.next() {
@@ -121,7 +121,7 @@ async fn hold_lease(platform: &Platform, deploy: &Deploy) -> StoreError {
 }
 
 async fn fail(platform: &Platform, routes: &Routes, deploy: &Deploy, cause: &str) {
-    tracing::warn!(deploy.id = %deploy.id, function.id = %deploy.application_id, cause, "deploy failed");
+    tracing::warn!(deploy.id = %deploy.id, application.id = %deploy.application_id, cause, "deploy failed");
     match platform.store.deploy_failed(deploy, cause).await {
         Ok(()) => routes.set(&deploy.application_id, routes::failed()),
         Err(error) => {

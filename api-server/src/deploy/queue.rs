@@ -121,7 +121,7 @@ impl Deployments for Deployer {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(function.id = %function_id, %error, "a new scale was not applied")
+                    tracing::error!(application.id = %function_id, %error, "a new scale was not applied")
                 }
             }
         });

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use contract::api::FunctionStatus;
+use contract::api::ApplicationStatus;
 use gateway::{Gateway, RouteState};
 
 use super::job::routed;
@@ -56,11 +56,11 @@ impl Routes {
 }
 
 /// What callers of a function get that has no live revision.
-pub(super) fn without_revision(status: FunctionStatus, deploying: bool) -> RouteState {
+pub(super) fn without_revision(status: ApplicationStatus, deploying: bool) -> RouteState {
     match status {
-        FunctionStatus::Locked => RouteState::Locked,
+        ApplicationStatus::Locked => RouteState::Locked,
         _ if deploying => RouteState::Deploying,
-        FunctionStatus::Error => failed(),
+        ApplicationStatus::Error => failed(),
         _ => RouteState::NeverDeployed,
     }
 }

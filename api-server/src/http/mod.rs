@@ -2,6 +2,7 @@
 //! file → the store → the answer. [`error`] is the only place where what went wrong becomes an answer; the status of
 //! each kind is in `contract::api::error`.
 
+mod applications;
 mod arguments;
 mod auth;
 mod containers;

@@ -1,10 +1,12 @@
 //! Every operation, grouped by resource. To add one: its handler, and a line here.
 
 use super::{
-    containers, crons, functions, namespaces,
+    applications::{self, Wire as _},
+    crons, namespaces,
     operation::{DELETE, GET, Group, Operation, PATCH, POST, PUT},
     registry, runtimes, tokens, uploads,
 };
+use crate::store::{Code, Image};
 
 /// Base of the document's operations.
 const BASE: &str = "/functions/v1alpha2/regions/{region}";
@@ -41,27 +43,28 @@ fn of_namespaces() -> Vec<Operation> {
 fn of_functions() -> Vec<Operation> {
     let (all, one) = ("/functions", "/functions/{function_id}");
     let says = "A page of the organization's functions.";
-    let list = Operation::new(GET, all, "listFunctions", says, functions::list)
-        .query(|config| functions::LIST.parameters(&config.limits));
+    let list = Operation::new(GET, all, "listFunctions", says, applications::list::<Code>)
+        .query(|config| Code::LIST.parameters(&config.limits));
     let (path, says) = (
         "/namespaces/{namespace_id}/functions",
         "All functions of the namespace, or a page when one is asked for.",
     );
-    let within = Operation::new(GET, path, "listNamespaceFunctions", says, functions::list_of_namespace)
-        .query(|config| functions::LIST.parameters_within(&config.limits));
+    let within =
+        Operation::new(GET, path, "listNamespaceFunctions", says, applications::list_of_namespace::<Code>)
+            .query(|config| Code::LIST.parameters_within(&config.limits));
     let says = "Makes a function; it is `created` until it is deployed.";
-    let create = Operation::new(POST, all, "createFunction", says, functions::create);
-    let get = Operation::new(GET, one, "getFunction", "The function.", functions::get);
+    let create = Operation::new(POST, all, "createFunction", says, applications::create::<Code>);
+    let get = Operation::new(GET, one, "getFunction", "The function.", applications::get::<Code>);
     let says = "Changes what the body names, and deploys when that is needed or asked for.";
-    let update = Operation::new(PATCH, one, "updateFunction", says, functions::update)
+    let update = Operation::new(PATCH, one, "updateFunction", says, applications::update::<Code>)
         .refuses(&["precondition_failed"]);
     let says = "Deletes the function; its images stay in the registry.";
-    let delete = Operation::new(DELETE, one, "deleteFunction", says, functions::delete);
+    let delete = Operation::new(DELETE, one, "deleteFunction", says, applications::delete::<Code>);
     let (path, says) = (
         "/functions/{function_id}/deploy",
         "Deploys the archive last uploaded; a deploy that runs is superseded.",
     );
-    let deploy = Operation::new(POST, path, "deployFunction", says, functions::deploy)
+    let deploy = Operation::new(POST, path, "deployFunction", says, applications::deploy::<Code>)
         .refuses(&["precondition_failed"]);
     let (path, says) =
         ("/functions/{function_id}/upload-url", "A URL for one `PUT` of exactly so many bytes.");
@@ -79,26 +82,27 @@ fn of_functions() -> Vec<Operation> {
 fn of_containers() -> Vec<Operation> {
     let (all, one) = ("/containers", "/containers/{container_id}");
     let says = "A page of the organization's containers.";
-    let list = Operation::new(GET, all, "listContainers", says, containers::list)
-        .query(|config| containers::LIST.parameters(&config.limits));
+    let list = Operation::new(GET, all, "listContainers", says, applications::list::<Image>)
+        .query(|config| Image::LIST.parameters(&config.limits));
     let (path, says) = (
         "/namespaces/{namespace_id}/containers",
         "All containers of the namespace, or a page when one is asked for.",
     );
-    let within = Operation::new(GET, path, "listNamespaceContainers", says, containers::list_of_namespace)
-        .query(|config| containers::LIST.parameters_within(&config.limits));
+    let within =
+        Operation::new(GET, path, "listNamespaceContainers", says, applications::list_of_namespace::<Image>)
+            .query(|config| Image::LIST.parameters_within(&config.limits));
     let says = "Makes a container; it is `created` until it is deployed.";
-    let create = Operation::new(POST, all, "createContainer", says, containers::create);
-    let get = Operation::new(GET, one, "getContainer", "The container.", containers::get);
+    let create = Operation::new(POST, all, "createContainer", says, applications::create::<Image>);
+    let get = Operation::new(GET, one, "getContainer", "The container.", applications::get::<Image>);
     let says = "Changes what the body names, and deploys when that is needed or asked for.";
-    let update = Operation::new(PATCH, one, "updateContainer", says, containers::update);
+    let update = Operation::new(PATCH, one, "updateContainer", says, applications::update::<Image>);
     let says = "Deletes the container; its images stay in the registry.";
-    let delete = Operation::new(DELETE, one, "deleteContainer", says, containers::delete);
+    let delete = Operation::new(DELETE, one, "deleteContainer", says, applications::delete::<Image>);
     let (path, says) = (
         "/containers/{container_id}/deploy",
         "Deploys the image that its name stands for now; a deploy that runs is superseded.",
     );
-    let deploy = Operation::new(POST, path, "deployContainer", says, containers::deploy);
+    let deploy = Operation::new(POST, path, "deployContainer", says, applications::deploy::<Image>);
     vec![list, within, create, get, update, delete, deploy]
 }
 

@@ -134,7 +134,7 @@ fn tell(record: &LogRecord, function: &str, instance: &str) {
     };
     let request = record.request_id.as_deref().unwrap_or_default();
     tracing::info!(
-        function.id = %function, instance.id = %instance, stream, request.id = %request, "{}", record.line
+        application.id = %function, instance.id = %instance, stream, request.id = %request, "{}", record.line
     );
 }
 

@@ -8,7 +8,7 @@ use std::{
 use api_server::crons::{Schedule, ScheduleError};
 use serde::Deserialize;
 
-use crate::libraries::setting;
+use crate::settings::setting;
 
 /// What `tests/clients/robfig-cron` printed. More rows: add `{"expression": ...}`, run the tests once with
 /// `ZIPSHIP_WRITE_CRONS=1`.

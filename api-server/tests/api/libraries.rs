@@ -3,18 +3,9 @@
 #[path = "../../../tests/clients/tokens.rs"]
 mod clients;
 
-use std::{path::PathBuf, process::Command};
-
 use serde_json::{Value, json};
 
-use crate::harness::Server;
-
-pub(crate) fn setting(name: &str) -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/env-print");
-    let printed = String::from_utf8(Command::new(script).output().unwrap().stdout).unwrap();
-    let value = printed.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    PathBuf::from(value.unwrap_or_else(|| panic!("scripts/env-print has no {name}")))
-}
+use crate::{harness::Server, settings::setting};
 
 /// What each library says of the tasks.
 fn asked(tasks: &Value) -> Vec<(&'static str, Vec<Value>)> {

@@ -19,6 +19,8 @@ mod lists;
 mod locked;
 mod namespaces;
 mod registry;
+#[path = "../../../tests/settings.rs"]
+mod settings;
 mod store;
 mod tokens;
 mod tutorial;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FunctionStatus, Privacy};
+use super::{ApplicationStatus, Privacy};
 
 /// A container as answered. No key is ever absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Container {
     /// The namespace it is in.
     pub namespace_id: String,
     /// State; the same ones as a function's.
-    pub status: FunctionStatus,
+    pub status: ApplicationStatus,
     /// Its own variables, without the namespace's.
     pub environment_variables: BTreeMap<String, String>,
     /// Instances kept when nobody calls.

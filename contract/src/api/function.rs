@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{ApplicationStatus, Privacy};
+
 /// A function as answered. No key is ever absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -15,7 +17,7 @@ pub struct Function {
     /// The namespace it is in.
     pub namespace_id: String,
     /// State.
-    pub status: FunctionStatus,
+    pub status: ApplicationStatus,
     /// Its own variables, without the namespace's.
     pub environment_variables: BTreeMap<String, String>,
     /// Instances kept when nobody calls.
@@ -42,41 +44,6 @@ pub struct Function {
     pub description: Option<String>,
     /// Region it belongs to.
     pub region: String,
-}
-
-/// State of a function or a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum FunctionStatus {
-    /// Never deployed.
-    Created,
-    /// Being made.
-    Creating,
-    /// A deploy runs.
-    Pending,
-    /// The endpoint answers with what was deployed.
-    Ready,
-    /// The last deploy failed; an older version may still serve.
-    Error,
-    /// Going.
-    Deleting,
-    /// Locked by an operator.
-    Locked,
-}
-
-/// Who may call an application.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum Privacy {
-    /// Not said: public on create, unchanged on update.
-    #[default]
-    Unknown,
-    /// Anybody.
-    Public,
-    /// Who has a token.
-    Private,
 }
 
 /// Body of `POST functions`. `null` and absent are the same.

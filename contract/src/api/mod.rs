@@ -1,5 +1,6 @@
 //! Wire types of the Functions API v1alpha2, as its document and `docs/api.md` have them.
 
+pub mod application;
 pub mod container;
 pub mod cron;
 pub mod error;
@@ -9,10 +10,11 @@ pub mod page;
 pub mod token;
 pub mod upload;
 
+pub use application::{ApplicationStatus, Privacy};
 pub use container::{Container, Containers, CreateContainer, UpdateContainer};
 pub use cron::{CreateCron, Cron, CronRun, CronRunState, CronStatus, Crons, UpdateCron};
 pub use error::{ApiError, ArgumentDetail, ArgumentReason, PermissionDetail, QuotaDetail};
-pub use function::{CreateFunction, Function, FunctionStatus, Functions, Privacy, Runtimes, UpdateFunction};
+pub use function::{CreateFunction, Function, Functions, Runtimes, UpdateFunction};
 pub use namespace::{
     CreateNamespace, Namespace, NamespaceStatus, Namespaces, RegistryNamespace, UpdateNamespace,
 };

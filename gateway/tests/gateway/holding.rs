@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::{RouteState, StartFailureKind};
+use gateway::{Program, Revision, RouteState, StartFailureKind};
 
 use crate::world::{World, revision};
 
@@ -31,6 +31,17 @@ async fn addresses_without_a_function_are_told_apart() {
     world.gateway.remove(crate::world::FUNCTION).await;
     assert_eq!(of(world.get("/").await), (404, "not_found".into(), false));
     assert_eq!(world.stopped(), world.started());
+}
+
+#[tokio::test]
+async fn a_trouble_is_told_of_what_was_called() {
+    for (program, what) in [(Program::Function, "function"), (Program::Container, "container")] {
+        let world = World::serving(Revision { program, ..revision("r1") });
+        world.fail_next(StartFailureKind::Function);
+        let failed = world.get("/").await;
+        assert_eq!((failed.status, failed.trouble().as_str()), (503, "start_failed"));
+        assert!(failed.body.contains(&format!("the {what} does not start")), "{}", failed.body);
+    }
 }
 
 #[tokio::test]
@@ -105,7 +116,7 @@ async fn a_failed_start_is_answered_with_its_class_and_pauses() {
     let answer = world.get("/").await;
     assert_eq!((answer.status, answer.trouble().as_str()), (503, "start_failed"));
     assert_eq!(answer.header("retry-after"), "2");
-    assert!(answer.body.contains("its code failed"), "{}", answer.body);
+    assert!(answer.body.contains("it failed before it was ready; its logs say more"), "{}", answer.body);
     let again = world.get("/").await;
     assert_eq!((again.status, world.started().len()), (503, 1), "no second start during the pause");
 }

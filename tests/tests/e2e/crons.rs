@@ -104,7 +104,7 @@ async fn a_cron_calls_private_functions_and_containers_and_what_came_of_it_is_to
         ("succeeded", json!(200), ""),
         ("succeeded", json!(200), ""),
         ("failed", json!(500), "boom"),
-        ("failed", json!(404), "there is no function at this address"),
+        ("failed", json!(404), "there is no function or container at this address"),
         ("succeeded", json!(200), ""),
     ]) {
         assert_eq!((&run["state"], &run["status_code"]), (&json!(state), &status), "{run}");

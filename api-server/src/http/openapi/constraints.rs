@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 /// As [`super::super::namespaces::check_name`] has it.
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$";
-/// As [`super::super::containers`] has it.
+/// As [`super::super::containers`] checks it.
 const CONTAINER_NAME: &str = "^[a-z0-9]+([_-][a-z0-9]+)*$";
 /// As [`super::super::environment::take`] has it.
 const VARIABLE: &str = "^(?!PORT$|_HANDLER$|SCW_|ZIPSHIP_|AWS_LAMBDA_)[A-Za-z_.-][A-Za-z0-9_.-]{0,254}$";

@@ -4,7 +4,7 @@
 mod kind;
 mod rows;
 
-use contract::api::{FunctionStatus, NamespaceStatus, Privacy};
+use contract::api::{ApplicationStatus, NamespaceStatus, Privacy};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{
@@ -39,7 +39,7 @@ pub struct Application<K> {
     /// Unique among those of its kind in the namespace.
     pub name: String,
     /// State.
-    pub state: FunctionStatus,
+    pub state: ApplicationStatus,
     /// Cause of `error`, else empty.
     pub error_message: String,
     /// What functions and containers have in common and a PATCH may change.
@@ -202,7 +202,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Database`], [`StoreError::Corrupt`].
-    pub async fn all_applications(&self) -> Result<Vec<(String, FunctionStatus)>, StoreError> {
+    pub async fn all_applications(&self) -> Result<Vec<(String, ApplicationStatus)>, StoreError> {
         let sql = "SELECT id, state FROM applications ORDER BY created, id";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("id")?, named(row, "state")?))).collect()

@@ -1,6 +1,6 @@
 //! Application rows: reading, marking, writing, on any connection or transaction.
 
-use contract::api::FunctionStatus;
+use contract::api::ApplicationStatus;
 use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
 use super::{Application, Fields, Kind, Settings};
@@ -51,8 +51,8 @@ impl<K: Kind> Owned for Application<K> {
 
     fn held(&self) -> Option<Held> {
         match self.state {
-            FunctionStatus::Locked => Some(Held::Locked),
-            FunctionStatus::Deleting => Some(Held::Deleting),
+            ApplicationStatus::Locked => Some(Held::Locked),
+            ApplicationStatus::Deleting => Some(Held::Deleting),
             _ => None,
         }
     }

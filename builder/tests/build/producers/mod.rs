@@ -2,6 +2,8 @@
 //! modes are the same layer, whoever packed them. Tools of macOS and Windows are in `fixtures`, byte by byte.
 
 pub(crate) mod fixtures;
+#[path = "../../../../tests/settings.rs"]
+mod settings;
 mod traits;
 
 use std::collections::BTreeMap;
@@ -16,6 +18,8 @@ use builder::layer::{self, Part};
 use builder::tree::Tree;
 use builder::zip::{ArchiveLimits, Inflater, Kind, vet};
 use zip::write::SimpleFileOptions;
+
+use self::settings::setting;
 
 /// What a tool keeps of the files' modes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -104,17 +108,6 @@ fn lay_out(directory: &Path) {
         let mode = if executable { 0o755 } else { 0o644 };
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     }
-}
-
-/// A variable of `scripts/env`.
-fn setting(name: &str) -> PathBuf {
-    static PRINTED: OnceLock<String> = OnceLock::new();
-    let printed = PRINTED.get_or_init(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/env-print");
-        String::from_utf8(Command::new(script).output().unwrap().stdout).unwrap()
-    });
-    let value = printed.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    value.unwrap_or_else(|| panic!("scripts/env-print has no {name}")).into()
 }
 
 /// The Go program that packs, compiled once.

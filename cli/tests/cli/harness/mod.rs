@@ -3,6 +3,8 @@
 mod dev;
 mod http;
 mod processes;
+#[path = "../../../../tests/settings.rs"]
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -14,6 +16,7 @@ use tempfile::TempDir;
 pub(crate) use self::dev::Dev;
 pub(crate) use self::http::{Connection, Response};
 pub(crate) use self::processes::Processes;
+pub(crate) use self::settings::setting;
 
 /// How long anything may take before a test fails. A first Go compilation takes longest.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(240);
@@ -98,15 +101,6 @@ impl Project {
         let directory = self.path().to_str().expect("text");
         self.command(&[&["dev", directory], arguments].concat())
     }
-}
-
-/// A path that `scripts/env` sets.
-pub(crate) fn setting(name: &str) -> PathBuf {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/env-print");
-    let printed = Command::new(script).output().expect("scripts/env-print runs");
-    let printed = String::from_utf8(printed.stdout).expect("text");
-    let value = printed.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    PathBuf::from(value.unwrap_or_else(|| panic!("scripts/env-print has no {name}")))
 }
 
 fn list(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -3,6 +3,8 @@
 pub(crate) mod http;
 mod languages;
 mod logs;
+#[path = "../../../../tests/settings.rs"]
+mod settings;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, Write};
@@ -10,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use contract::instance::{Control, LogRecord, ReadyLine};
@@ -236,13 +238,8 @@ pub(crate) fn each(languages: Vec<Language>, check: impl Fn(Language) + Sync) {
 
 /// A path that the project's scripts know, such as `ZIPSHIP_CACHE`.
 pub(crate) fn setting(name: &str) -> PathBuf {
-    static SETTINGS: OnceLock<String> = OnceLock::new();
-    let settings = SETTINGS.get_or_init(|| {
-        let printed = output(&mut Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/env-print")));
-        String::from_utf8(printed.stdout).expect("text")
-    });
-    let value = settings.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    value.unwrap_or_else(|| panic!("scripts/env-print has no {name}")).into()
+    let _alone = SPAWN.lock().unwrap_or_else(PoisonError::into_inner);
+    settings::setting(name)
 }
 
 /// The output of another program of the tests, without our descriptors.

@@ -1,57 +1,80 @@
-//! The fields that create and update share.
+//! What containers alone have: an image of the user's own.
 
-use contract::limits::ApiLimits;
+use contract::{
+    api::{Container, Containers, CreateContainer, UpdateContainer},
+    limits::cpu_of_memory,
+};
 use oci::Reference;
 
-use super::super::{
+use super::{
+    applications::{Asked, Wire},
     arguments::Arguments,
     origin::Origin,
-    settings::{self, SaidSettings},
 };
 use crate::{
     registry_access::BASES,
-    store::{Fields, Image, Store, StoreError, Tenant},
+    store::{ContainerRow, Image, StoreError},
 };
 
 const REGISTRY_IMAGE: &str = "registry_image";
 
-/// What a body says; `None` was not said.
+/// What a body says.
 pub(super) struct Said {
-    settings: SaidSettings,
-    /// Without the registry's host, with a tag or a digest.
+    /// Without the registry's host, with a tag or a digest; `None` was not said.
     registry_image: Option<String>,
 }
 
-impl Said {
-    /// Takes the fields; problems stay in `body`.
-    ///
-    /// # Errors
-    /// [`StoreError::Database`], when an image's owner can't be looked up.
-    pub(super) async fn take(
-        body: &mut Arguments,
-        limits: &ApiLimits,
-        origin: &Origin,
-        tenant: &Tenant,
-        store: &Store,
-    ) -> Result<Self, StoreError> {
-        let settings = SaidSettings::take(body, limits);
+impl Wire for Image {
+    type Create = CreateContainer;
+    type Update = UpdateContainer;
+    type Answer = Container;
+    type Page = Containers;
+    type Said = Said;
+
+    fn check_name(body: &mut Arguments, name: &str) {
+        check_name(body, name);
+    }
+
+    async fn take(body: &mut Arguments, asked: &Asked<'_>) -> Result<Said, StoreError> {
         let named = body.text(REGISTRY_IMAGE).filter(|image| !image.is_empty());
         let registry_image = match named {
-            Some(text) => registry_image(&text, body, origin, tenant, store).await?,
+            Some(text) => registry_image(&text, body, asked).await?,
             None => None,
         };
-        Ok(Self { settings, registry_image })
+        Ok(Said { registry_image })
     }
 
-    /// These fields over the defaults of a new container.
-    pub(super) fn over_defaults(self, body: &mut Arguments) -> Fields<Image> {
-        self.over(Fields { settings: settings::defaults(), program: Image::default() }, body)
+    fn initial(_: &Said) -> Self {
+        Self::default()
     }
 
-    /// These fields over what was; what does not go together is noted in `body`.
-    pub(super) fn over(self, was: Fields<Image>, body: &mut Arguments) -> Fields<Image> {
-        let registry_image = self.registry_image.or(was.program.registry_image);
-        Fields { settings: self.settings.over(was.settings, body), program: Image { registry_image } }
+    fn over(said: Said, was: Self, _: &mut Arguments) -> Self {
+        Self { registry_image: said.registry_image.or(was.registry_image) }
+    }
+
+    fn answer(row: ContainerRow, origin: &Origin) -> Container {
+        Container {
+            registry_image: origin.registry_endpoint(&row.image()),
+            endpoint: origin.endpoint(&row.id),
+            environment_variables: row.settings.environment.expose().clone(),
+            cpu_limit: cpu_of_memory(row.settings.memory_mb).unwrap_or_default(),
+            id: row.id,
+            name: row.name,
+            namespace_id: row.namespace_id,
+            status: row.state,
+            min_scale: row.settings.min_scale,
+            max_scale: row.settings.max_scale,
+            memory_limit: row.settings.memory_mb,
+            timeout: row.settings.timeout_ms,
+            error_message: row.error_message,
+            privacy: row.settings.privacy,
+            description: row.settings.description,
+            region: row.region,
+        }
+    }
+
+    fn page(containers: Vec<Container>, total_count: u64) -> Containers {
+        Containers { containers, total_count }
     }
 }
 
@@ -60,9 +83,7 @@ impl Said {
 async fn registry_image(
     text: &str,
     body: &mut Arguments,
-    origin: &Origin,
-    tenant: &Tenant,
-    store: &Store,
+    asked: &Asked<'_>,
 ) -> Result<Option<String>, StoreError> {
     let reference = match Reference::parse(text) {
         Ok(reference) => reference,
@@ -71,17 +92,18 @@ async fn registry_image(
             return Ok(None);
         }
     };
-    if !origin.is_registry(&reference.registry) {
+    if !asked.origin.is_registry(&reference.registry) {
         let help = format!(
             "{} is another registry; this server runs images of its own registry only: push it to {}",
             reference.registry,
-            origin.registry_endpoint("<namespace>/<name>")
+            asked.origin.registry_endpoint("<namespace>/<name>")
         );
         body.refuse_constraint(REGISTRY_IMAGE, help);
         return Ok(None);
     }
     let slug = reference.repository.split_once('/').map_or("", |(slug, _)| slug);
-    if slug == BASES || !store.owns_slug(&tenant.organization_id, slug).await? {
+    let owner = &asked.caller.tenant.organization_id;
+    if slug == BASES || !asked.state.store.owns_slug(owner, slug).await? {
         let help = format!("no registry namespace of yours has the repository {:?}", reference.repository);
         body.refuse_constraint(REGISTRY_IMAGE, help);
         return Ok(None);
@@ -96,7 +118,7 @@ async fn registry_image(
 
 /// `[a-z0-9][a-z0-9_-]{0,62}` without doubled or trailing separators: the name is a component of its repository. An
 /// empty name is refused as missing elsewhere.
-pub(super) fn check_name(body: &mut Arguments, name: &str) {
+fn check_name(body: &mut Arguments, name: &str) {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let separator = |b: u8| matches!(b, b'_' | b'-');
     let bytes = name.as_bytes();
