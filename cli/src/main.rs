@@ -2,6 +2,7 @@
 
 mod api;
 mod commands;
+mod configuration;
 mod go_proxy;
 mod local;
 mod log;
@@ -9,7 +10,7 @@ mod programs;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// Functions from a zip: an open implementation of the Scaleway Functions API.
 #[derive(Debug, Parser)]
@@ -41,17 +42,26 @@ enum Command {
     /// API keys of a server on this machine: create, list, revoke.
     Keys(commands::keys::Keys),
     /// Runs everything on this machine: API, registry, builds, gateway, functions. Needs root.
-    Serve(commands::serve::Serve),
+    Serve(Box<commands::serve::Serve>),
+    /// The configuration of `serve`: what holds and where it is from.
+    Config(commands::config::Config),
     /// The unprivileged part of `serve`, which starts it.
     #[command(hide = true)]
-    Server(commands::serve::Serve),
+    Server,
     /// What `dev` and `invoke` start, which becomes the shim.
     #[command(hide = true)]
     LocalShim(commands::local_shim::LocalShim),
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let completed = match configuration::complete(&Arguments::command(), std::env::args_os().collect()) {
+        Ok(completed) => completed,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let arguments = match Arguments::try_parse_from(completed.argv) {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
@@ -66,8 +76,9 @@ fn main() -> ExitCode {
         Command::Cron(cron) => commands::cron::run(&cron),
         Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
         Command::Keys(keys) => commands::keys::run(&keys),
-        Command::Serve(serve) => commands::serve::run(serve),
-        Command::Server(serve) => commands::server::run(serve),
+        Command::Serve(serve) => commands::serve::run(*serve, &completed.given),
+        Command::Config(config) => commands::config::run(&config),
+        Command::Server => commands::server::run(),
     };
     match result {
         Ok(code) => code,

@@ -7,21 +7,14 @@ use api_server::store::DatabaseUrl;
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Where the URL of the database may stand; the server process gets it so and in no other way.
-pub(crate) const DATABASE_URL: &str = "ZIPSHIP_DATABASE_URL";
+use crate::configuration::secret;
 
 /// Where the state is.
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArguments {
     /// Keep the state in this PostgreSQL database, not in a SQLite file of the data directory. On the command line
-    /// everybody on the machine can read it: one with a password belongs in the variable or in a file.
-    #[arg(
-        long,
-        env = DATABASE_URL,
-        hide_env_values = true,
-        value_parser = secret,
-        value_name = "postgres://USER:PASSWORD@HOST/DATABASE"
-    )]
+    /// everybody on the machine can read it: one with a password belongs in ZIPSHIP_DATABASE_URL or in a file.
+    #[arg(long, value_parser = secret, value_name = "postgres://USER:PASSWORD@HOST/DATABASE")]
     database_url: Option<SecretString>,
     /// A file with the URL of that database.
     #[arg(long, conflicts_with = "database_url", value_name = "FILE")]
@@ -40,9 +33,4 @@ impl DatabaseArguments {
         };
         Ok(Some(url.expose_secret().parse()?))
     }
-}
-
-/// Read later: clap's own errors show the value.
-fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
-    Ok(SecretString::from(text))
 }

@@ -1,6 +1,7 @@
 //! One file a sub-command.
 
 pub(crate) mod build;
+pub(crate) mod config;
 pub(crate) mod cron;
 pub(crate) mod database;
 pub(crate) mod dev;

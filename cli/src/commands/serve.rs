@@ -13,21 +13,31 @@ use std::{
 use anyhow::Context as _;
 use builder::{base, golang::modules::ModuleProxy};
 use clap::Args;
-use runner::local::{LauncherConfig, life, server_dir};
+use runner::local::{Hangup, LauncherConfig, life, server_dir};
 use secrecy::SecretString;
 use tracing::level_filters::LevelFilter;
 
+use crate::configuration::{self, Given};
 use crate::go_proxy;
 
 use super::build::limits::Limits;
-use super::database::{DATABASE_URL, DatabaseArguments};
+use super::database::DatabaseArguments;
 
 /// How long the server may take to end; a little more than running requests have.
 const SHUTDOWN: Duration = Duration::from_secs(15);
 
-/// Arguments of `serve`.
+const CONFIGURATION: &str = "Each flag but --help can also stand in the environment (ZIPSHIP_LISTEN for --listen) or in \
+    the file (listen = \"…\"). A flag wins over the environment, the environment over the file. `zipship config` shows \
+    what holds and why, `zipship config --defaults` a file with all of them.";
+
+/// Arguments of `serve`. Each is a setting of file and environment too, and reaches the server process, by standing
+/// here (see [`configuration`]).
 #[derive(Debug, Args)]
+#[command(after_help = CONFIGURATION)]
 pub(crate) struct Serve {
+    /// A configuration file [default: /etc/zipship/config.toml, if there is one].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Where everything is kept.
     #[arg(long, default_value = "/var/lib/zipship", value_name = "DIR")]
     pub(crate) data: PathBuf,
@@ -40,7 +50,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
     /// A region that the API answers for; repeatable.
-    #[arg(long = "region", default_values = ["fr-par", "nl-ams"], value_name = "NAME")]
+    #[arg(long, alias = "region", default_values = ["fr-par", "nl-ams"], value_name = "NAME")]
     pub(crate) regions: Vec<String>,
     /// Base images, made by `zipship images build`.
     #[arg(long, value_name = "DIR")]
@@ -77,8 +87,18 @@ pub(crate) struct Serve {
     pub(crate) log_level: LevelFilter,
 }
 
-/// Runs until told to stop.
-pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
+impl Serve {
+    /// Refuses what no argument's own parser can, before anything runs.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.database.url()?;
+        self.limits.of_archives()?;
+        ModuleProxy::parse(&go_proxy::list(self.go_proxy.as_deref(), self.go_root.as_deref()))?;
+        Ok(())
+    }
+}
+
+/// Runs until told to stop; `given` is what was set, by whatever.
+pub(crate) fn run(serve: Serve, given: &[Given]) -> anyhow::Result<ExitCode> {
     crate::log::start(serve.json, serve.log_level);
     if !rustix::process::geteuid().is_root() {
         anyhow::bail!(
@@ -92,17 +112,20 @@ pub(crate) fn run(serve: Serve) -> anyhow::Result<ExitCode> {
     let images = serve.images_dir.clone().unwrap_or_else(super::images::defaults::images);
     adopt_images(&images, &images_of(&data)).with_context(|| format!("taking over {}", images.display()))?;
     point_to_credentials(&data)?;
+    let settings = configuration::of_server();
     let code = life::serve(LauncherConfig {
-        server: server_arguments(&serve, &data)?,
-        server_environment: serve
-            .database
-            .url()?
-            .map(|url| (DATABASE_URL.to_owned(), SecretString::from(url.expose())))
-            .into_iter()
+        server: vec!["server".to_owned()],
+        server_configuration: for_server(&serve, given, &data)?,
+        server_without: settings
+            .iter()
+            .filter(|setting| setting.secret)
+            .map(|setting| setting.variable.clone())
             .collect(),
         data_dir: data,
         uid: serve.uid,
         gid: serve.uid,
+        certificate: None,
+        hangup: Hangup::Ends,
         runtime: serve.runtime,
         go_toolchain: serve.go_root,
         go_cache: serve.go_cache,
@@ -172,29 +195,14 @@ fn point_to_credentials(data: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same arguments for `zipship server`, as far as it reads them.
-fn server_arguments(serve: &Serve, data: &Path) -> anyhow::Result<Vec<String>> {
-    let text =
-        |path: &Path| path.to_str().map(str::to_owned).context("the data directory's path is not UTF-8");
-    let mut arguments = vec!["server".to_owned(), "--data".to_owned(), text(data)?];
-    arguments.extend(["--listen".to_owned(), serve.listen.to_string()]);
-    arguments.extend(["--idle".to_owned(), serve.idle.to_string()]);
-    arguments.extend(["--log-level".to_owned(), serve.log_level.to_string()]);
-    if let Some(quota) = serve.registry_quota {
-        arguments.extend(["--registry-quota".to_owned(), quota.to_string()]);
-    }
-    for region in &serve.regions {
-        arguments.extend(["--region".to_owned(), region.clone()]);
-    }
-    arguments.extend(serve.limits.arguments());
-    if let Some(url) = &serve.public_url {
-        arguments.extend(["--public-url".to_owned(), url.clone()]);
-    }
+/// What the server process is told: the same, with what only this process can find out or read.
+fn for_server(serve: &Serve, given: &[Given], data: &Path) -> anyhow::Result<SecretString> {
+    serve.check()?;
     let proxies = go_proxy::list(serve.go_proxy.as_deref(), serve.go_root.as_deref());
-    ModuleProxy::parse(&proxies)?;
-    arguments.extend(["--go-proxy".to_owned(), proxies]);
-    if serve.json {
-        arguments.push("--json".to_owned());
-    }
-    Ok(arguments)
+    let data = data.to_str().context("the data directory's path is not UTF-8")?;
+    configuration::hand_over(
+        given,
+        &configuration::of_server(),
+        &[("data", data.to_owned()), ("go-proxy", proxies)],
+    )
 }

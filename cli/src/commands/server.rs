@@ -12,10 +12,13 @@ use runner::local::{Client, server_dir};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve::{Serve, images_of};
-use crate::go_proxy;
+use crate::{configuration, go_proxy};
 
 /// Runs until SIGTERM or SIGINT.
-pub(crate) fn run(arguments: Serve) -> anyhow::Result<ExitCode> {
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
+    let handed_over =
+        runner::local::configuration().context("zipship server is started by zipship serve only")?;
+    let arguments = configuration::take_over(&handed_over)?;
     crate::log::start(arguments.json, arguments.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(arguments))?;

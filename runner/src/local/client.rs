@@ -104,6 +104,16 @@ impl Client {
         }
     }
 
+    /// The certificate's file and its key's, opened by root; `None` where none was configured.
+    ///
+    /// # Errors
+    /// When one of them can't be opened: the text says which.
+    pub async fn certificate(&self) -> Result<Option<(File, File)>, RunnerError> {
+        let (_, fds) = self.exchange(Call::Certificate, Vec::new()).await?;
+        let mut files = fds.into_iter().map(File::from);
+        Ok(files.next().zip(files.next()))
+    }
+
     async fn done(&self, call: Call, fds: Vec<OwnedFd>) -> Result<(), RunnerError> {
         match self.call(call, fds).await? {
             Answer::Done => Ok(()),

@@ -16,8 +16,16 @@ pub struct LauncherConfig {
     pub gid: u32,
     /// Arguments after the program's name with which this same executable becomes the server.
     pub server: Vec<String>,
-    /// More variables for the server, in place of inherited ones: what is too secret for its arguments.
-    pub server_environment: Vec<(String, SecretString)>,
+    /// What the server reads from a descriptor ([`configuration`](super::configuration)), at each of its starts: in
+    /// neither its arguments nor its environment, where others might see it.
+    pub server_configuration: SecretString,
+    /// Variables of this process that the server does not inherit.
+    pub server_without: Vec<String>,
+    /// What the server hands to its callers as proof of who it is, where it speaks TLS. Read by root each time that
+    /// the server asks.
+    pub certificate: Option<CertificateFiles>,
+    /// What SIGHUP does.
+    pub hangup: Hangup,
     /// The OCI runtime, such as `runc`; looked up in `PATH` when it has no slash.
     pub runtime: PathBuf,
     /// The Go toolchain (its GOROOT) for compile jobs; without it they are refused.
@@ -26,6 +34,24 @@ pub struct LauncherConfig {
     pub go_cache: Option<PathBuf>,
     /// How long the server may take to end after SIGTERM.
     pub shutdown: Duration,
+}
+
+/// Absolute paths of PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, then those that it was signed by.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// What SIGHUP says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hangup {
+    /// The terminal has gone: end, as for SIGTERM.
+    Ends,
+    /// There is no terminal: the server is to look at its files again.
+    Reloads,
 }
 
 /// The part of the data directory that is the server's own: `run/` for sockets, `builds/` for compile jobs, and

@@ -16,9 +16,10 @@ use oci::Digest;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
+use super::certificate;
 use super::cgroup::Cgroups;
 use super::check;
-use super::config::LauncherConfig;
+use super::config::{Hangup, LauncherConfig};
 use super::descriptors;
 use super::layers::Layers;
 use super::oci_runtime::OciRuntime;
@@ -131,8 +132,10 @@ impl Launcher {
             self.flush();
             self.wait(signals)?;
             while let Some(signal) = signals.next()? {
-                if signal != Signal::CHILD {
-                    self.drain();
+                match (signal, self.config.hangup) {
+                    (Signal::CHILD, _) => {}
+                    (Signal::HUP, Hangup::Reloads) => self.reload(),
+                    _ => self.drain(),
                 }
             }
             self.reap()?;
@@ -199,6 +202,12 @@ impl Launcher {
     }
 
     // The server.
+
+    fn reload(&self) {
+        if let Some(server) = &self.server {
+            server.signal(Signal::HUP);
+        }
+    }
 
     fn drain(&mut self) {
         if !matches!(self.phase, Phase::Running) {
@@ -390,6 +399,12 @@ impl Launcher {
             }
             Call::Stop { instance, grace_ms } => {
                 self.stop(caller, &instance, Duration::from_millis(grace_ms.min(3_600_000)));
+                Ok(())
+            }
+            Call::Certificate => {
+                let files =
+                    self.config.certificate.as_ref().map_or_else(|| Ok(Vec::new()), certificate::open)?;
+                self.reply_with(caller, Ok(Answer::Done), files);
                 Ok(())
             }
             Call::List { after } => {

@@ -13,7 +13,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Pid, Signal, WaitOptions};
 
 use super::cgroup::Cgroups;
-use super::config::{LauncherConfig, server_dir};
+use super::config::{Hangup, LauncherConfig, server_dir};
 use super::launcher::Launcher;
 use super::machine;
 use super::overlay;
@@ -40,7 +40,7 @@ pub enum ServeError {
     Machine(&'static str, #[source] io::Error),
 }
 
-/// Serves until told to end (SIGTERM, SIGINT, SIGHUP) or until the server ends for good; the exit code.
+/// Serves until told to end (SIGTERM, SIGINT, SIGHUP when it does not reload) or until the server ends for good; the exit code.
 ///
 /// To be called by a process of one thread, before any runtime is started.
 pub fn serve(mut config: LauncherConfig) -> Result<i32, ServeError> {
@@ -58,7 +58,9 @@ pub fn serve(mut config: LauncherConfig) -> Result<i32, ServeError> {
         .map_err(|error| ServeError::Machine("a pipe", error.into()))?;
     sys::unshare_for_launcher().map_err(machine("new namespaces"))?;
     match sys::fork().map_err(machine("the launcher"))? {
-        Some(launcher) => watch(launcher, &signals).map_err(machine("waiting for the launcher")),
+        Some(launcher) => {
+            watch(launcher, &signals, config.hangup).map_err(machine("waiting for the launcher"))
+        }
         None => {
             drop(held);
             let code = launch(config, paths, &signals, &alive).unwrap_or_else(|error| {
@@ -120,17 +122,20 @@ fn lock(paths: &Paths, config: &LauncherConfig) -> Result<File, ServeError> {
 }
 
 /// The outer process: passes on what it is told, and ends when the launcher does.
-fn watch(launcher: Pid, signals: &SignalFd) -> io::Result<i32> {
+fn watch(launcher: Pid, signals: &SignalFd, hangup: Hangup) -> io::Result<i32> {
     loop {
         match poll(&mut [PollFd::new(signals, PollFlags::IN)], None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         while let Some(signal) = signals.next()? {
-            if signal != Signal::CHILD {
-                // Gone already: the wait below finds out.
-                let _ = rustix::process::kill_process(launcher, Signal::TERM);
-            }
+            let pass_on = match (signal, hangup) {
+                (Signal::CHILD, _) => continue,
+                (Signal::HUP, Hangup::Reloads) => Signal::HUP,
+                _ => Signal::TERM,
+            };
+            // Gone already: the wait below finds out.
+            let _ = rustix::process::kill_process(launcher, pass_on);
         }
         if let Some((_, status)) = rustix::process::waitpid(Some(launcher), WaitOptions::NOHANG)? {
             let signal = status.terminating_signal().map(|signal| 128 + signal);

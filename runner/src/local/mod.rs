@@ -12,6 +12,7 @@
 //! `life` is the outer process and the launcher's birth, `launcher` its loop, `wire` what it can be asked,
 //! `client` the server's end of it.
 
+mod certificate;
 mod cgroup;
 mod check;
 mod client;
@@ -39,5 +40,6 @@ mod unpack;
 mod wire;
 
 pub use client::Client;
-pub use config::{LauncherConfig, server_dir};
+pub use config::{CertificateFiles, Hangup, LauncherConfig, server_dir};
 pub use inlet::{Inlet, inlet};
+pub use server::configuration;

@@ -1,23 +1,27 @@
 //! The server process: how it is started without privileges, and how long to wait before it is started again.
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::Access;
+use rustix::fs::{Access, MemfdFlags, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::config::{LauncherConfig, server_dir};
 use super::jail;
 use super::spawn::Program;
-use super::wire::{LAUNCHER_FD, Outbox, SERVER_RESTARTS};
+use super::sys;
+use super::wire::{CONFIGURATION_FD, LAUNCHER_FD, Outbox, SERVER_RESTARTS};
 
 /// Where the server finds its end of the socketpair.
 const SOCKET_NUMBER: u32 = 3;
+/// Where it finds its configuration.
+const CONFIGURATION_NUMBER: u32 = 4;
 /// A server that lived this long is taken for healthy: its next death is the first again.
 const HEALTHY: Duration = Duration::from_secs(60);
 /// The longest pause before a restart.
@@ -42,21 +46,21 @@ impl Server {
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let mut environment: Vec<OsString> = std::env::vars_os()
             .filter(|(name, _)| name != LAUNCHER_FD && name != SERVER_RESTARTS)
-            .filter(|(name, _)| config.server_environment.iter().all(|(own, _)| name != own.as_str()))
+            .filter(|(name, _)| name != CONFIGURATION_FD)
+            .filter(|(name, _)| config.server_without.iter().all(|without| name != without.as_str()))
             .map(|(mut name, value)| {
                 name.push("=");
                 name.push(value);
                 name
             })
             .collect();
-        for (name, value) in &config.server_environment {
-            environment.push(format!("{name}={}", value.expose_secret()).into());
-        }
         environment.push(format!("{LAUNCHER_FD}={SOCKET_NUMBER}").into());
+        environment.push(format!("{CONFIGURATION_FD}={CONFIGURATION_NUMBER}").into());
         environment.push(format!("{SERVER_RESTARTS}={restarts}").into());
         let program = Program::new("/proc/self/exe".as_ref(), &config.server, environment)?;
         let (input, output, error) = (io::stdin(), io::stdout(), io::stderr());
-        let fds = [input.as_fd(), output.as_fd(), error.as_fd(), theirs.as_fd()];
+        let configuration = configuration_file(config)?;
+        let fds = [input.as_fd(), output.as_fd(), error.as_fd(), theirs.as_fd(), configuration.as_fd()];
         let pid = program.spawn(&fds, || prepare(config))?;
         Ok(Self {
             pid,
@@ -71,6 +75,27 @@ impl Server {
         // It can be gone already; its end is noticed elsewhere.
         let _ = rustix::process::kill_process(self.pid, signal);
     }
+}
+
+/// The configuration as a file without a name, to be read from its beginning.
+fn configuration_file(config: &LauncherConfig) -> io::Result<File> {
+    let mut file = File::from(memfd_create("configuration", MemfdFlags::CLOEXEC)?);
+    file.write_all(config.server_configuration.expose_secret().as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// In the server: the configuration that its launcher was given.
+///
+/// # Errors
+/// When this process was not started by a launcher.
+pub fn configuration() -> io::Result<SecretString> {
+    let number = std::env::var(CONFIGURATION_FD)
+        .map_err(|_| io::Error::other("this process was not started by the launcher"))?;
+    let number = number.parse().map_err(|_| io::Error::other("ZIPSHIP_CONFIGURATION_FD is no number"))?;
+    let mut text = String::new();
+    File::from(sys::adopt_fd(number)?).read_to_string(&mut text)?;
+    Ok(text.into())
 }
 
 /// In the child, before the exec.

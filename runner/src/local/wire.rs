@@ -19,6 +19,8 @@ use crate::{CompileOutcome, Compression, Exited, Family, InstanceInfo, InstanceS
 
 /// In the server's environment: the number of its end of the socketpair.
 pub(crate) const LAUNCHER_FD: &str = "ZIPSHIP_LAUNCHER_FD";
+/// In the server's environment: the number of the descriptor with its configuration.
+pub(crate) const CONFIGURATION_FD: &str = "ZIPSHIP_CONFIGURATION_FD";
 /// In the server's environment: how often it was restarted after dying; 0 at first.
 pub(crate) const SERVER_RESTARTS: &str = "ZIPSHIP_SERVER_RESTARTS";
 
@@ -69,6 +71,8 @@ pub(crate) enum Call {
     Compile(CompileCall),
     /// Two descriptors: log, results.
     Precompile(PrecompileCall),
+    /// Answered with two descriptors: the certificate's file and its key's, as they are now.
+    Certificate,
 }
 
 /// A compile job without paths: the launcher knows where `builds/<id>` is.

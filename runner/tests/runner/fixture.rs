@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use libtest_mimic::Failed;
 use oci::Digest;
-use runner::local::{Client, LauncherConfig, life, server_dir};
+use runner::local::{Client, Hangup, LauncherConfig, life, server_dir};
 use runner::{Backend, Compression, Exited, InstanceFds, InstanceSpec};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -133,7 +133,10 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
         uid: SERVER_USER,
         gid: SERVER_USER,
         server: vec!["server".to_owned(), arguments[0].clone(), arguments[1].clone()],
-        server_environment: Vec::new(),
+        server_configuration: "".into(),
+        server_without: Vec::new(),
+        certificate: None,
+        hangup: Hangup::Ends,
         runtime: PathBuf::from("runc"),
         go_toolchain: go_env("GOROOT"),
         go_cache: go_env("GOCACHE").filter(|cache| cache.is_dir()),

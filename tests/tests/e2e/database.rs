@@ -63,7 +63,7 @@ async fn until(mut holds: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::
     Ok(())
 }
 
-/// Not in the log, and not in the arguments of any process.
+/// Not in the log, and not in arguments or environment of any process but the one that was started with it.
 fn told_nowhere(server: &Server, password: &str) -> anyhow::Result<()> {
     let log = server.log();
     ensure!(log.contains("does not answer"), "the log tells that the database was away:\n{log}");
@@ -73,6 +73,11 @@ fn told_nowhere(server: &Server, password: &str) -> anyhow::Result<()> {
         let Ok(arguments) = fs::read(process.path().join("cmdline")) else { continue };
         let arguments = String::from_utf8_lossy(&arguments).into_owned();
         ensure!(!arguments.contains(password), "{arguments}");
+        if arguments.contains("\0server\0") {
+            let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+            let environment = String::from_utf8_lossy(&environment).into_owned();
+            ensure!(!environment.contains(password), "the server's environment has the password");
+        }
     }
     Ok(())
 }

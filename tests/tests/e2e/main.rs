@@ -9,6 +9,7 @@ mod arrows;
 mod bad_input;
 mod caches;
 mod clients;
+mod configuration;
 mod containers;
 mod crons;
 mod database;

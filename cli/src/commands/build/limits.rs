@@ -25,9 +25,4 @@ impl Limits {
         self.limits.iter().try_for_each(|limit| limits.set(limit))?;
         Ok(limits)
     }
-
-    /// The same, for another process.
-    pub(crate) fn arguments(&self) -> impl Iterator<Item = String> {
-        self.limits.iter().flat_map(|limit| ["--limit".to_owned(), limit.clone()])
-    }
 }
