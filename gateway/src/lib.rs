@@ -40,7 +40,7 @@ pub use instances::{
     Address, BoxFuture, Dial, Instances, Phase, Program, Revision, StartFailure, StartFailureKind,
     StartedInstance,
 };
-pub use listen::Listening;
+pub use listen::{Listening, Plain, Protocol, Secure};
 pub use route::RouteState;
 pub use snapshot::{FunctionSnapshot, InstancePhase, InstanceSnapshot, Snapshot};
 

@@ -1,7 +1,8 @@
-//! The accept loop of a listener in front of the gateway: HTTP/1.1, heads in bounded time, an end that lets what runs
-//! finish. What a request is answered with is the caller's.
+//! The accept loop of a listener in front of the gateway: HTTP/1.1, and HTTP/2 where a secured connection agreed on it;
+//! heads in bounded time, an end that lets what runs finish. What a request is answered with is the caller's.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,15 +11,54 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::{conn::auto, graceful::GracefulShutdown};
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::{sync::watch, task::JoinHandle};
 
 use crate::BodyError;
 
 /// How long a client may take to send its request's head; a kept connection may rest as long.
 const HEAD_LIMIT: Duration = Duration::from_secs(60);
+/// How long securing a connection may take.
+const SECURE_LIMIT: Duration = Duration::from_secs(10);
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 250;
+/// A silent HTTP/2 connection is asked this often whether it lives.
+const PING_EVERY: Duration = Duration::from_secs(30);
 /// Pause after a failed accept: out of descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1 and older.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// What comes between an accepted connection and HTTP: nothing ([`Plain`]), or TLS.
+pub trait Secure: Clone + Send + Sync + 'static {
+    /// The connection afterwards.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Makes it so. Given up when it takes too long.
+    fn secure(&self, stream: TcpStream) -> impl Future<Output = io::Result<(Self::Io, Protocol)>> + Send;
+}
+
+/// HTTP/1.1 on the connection as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain;
+
+impl Secure for Plain {
+    type Io = TcpStream;
+
+    async fn secure(&self, stream: TcpStream) -> io::Result<(TcpStream, Protocol)> {
+        Ok((stream, Protocol::Http1))
+    }
+}
 
 /// A listener that accepts until it is stopped.
 pub struct Listening {
@@ -31,7 +71,7 @@ impl Listening {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn start<A, F, B>(socket: TcpListener, answer: A) -> Self
+    pub fn start<A, F, B>(socket: TcpListener, secure: impl Secure, answer: A) -> Self
     where
         A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
@@ -40,7 +80,10 @@ impl Listening {
         B::Error: Into<BodyError>,
     {
         let (stop, stopped) = watch::channel(false);
-        Self { stop, accepting: tokio::spawn(accept(socket, answer, stopped)) }
+        let serve = move |stream, peer, watcher| {
+            tokio::spawn(serve(stream, peer, secure.clone(), answer.clone(), watcher));
+        };
+        Self { stop, accepting: tokio::spawn(accept(socket, serve, stopped)) }
     }
 
     /// No new connections; requests that run may finish within `limit`.
@@ -52,11 +95,30 @@ impl Listening {
     }
 }
 
-async fn accept<A, F, B>(
+async fn accept(
     socket: TcpListener,
-    answer: A,
+    serve: impl Fn(TcpStream, SocketAddr, Watcher),
     mut stopped: watch::Receiver<bool>,
-) -> GracefulShutdown
+) -> GracefulShutdown {
+    let connections = GracefulShutdown::new();
+    loop {
+        // Cancel-safe: an accept that is dropped has taken no connection.
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = stopped.changed() => return connections,
+        };
+        match accepted {
+            Ok((stream, peer)) => serve(stream, peer, connections.watcher()),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The life of one connection.
+async fn serve<A, F, B>(stream: TcpStream, peer: SocketAddr, secure: impl Secure, answer: A, watcher: Watcher)
 where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -64,39 +126,40 @@ where
     B::Data: Send,
     B::Error: Into<BodyError>,
 {
-    let connections = GracefulShutdown::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    loop {
-        // Cancel-safe: an accept that is dropped has taken no connection.
-        let accepted = tokio::select! {
-            accepted = socket.accept() => accepted,
-            _ = stopped.changed() => return connections,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        // Failing only costs time.
-        let _ = stream.set_nodelay(true);
-        let answer = answer.clone();
-        let service = service_fn(move |request| {
-            let answer = answer(request, peer);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = connections.watch(connection);
-        tokio::spawn(async move {
-            // The caller's doing: it went away or spoke nonsense, and hyper has answered what can be answered.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, %peer, "a connection ended early");
-            }
-        });
+    // Failing only costs time.
+    let _ = stream.set_nodelay(true);
+    let (stream, protocol) = match tokio::time::timeout(SECURE_LIMIT, secure.secure(stream)).await {
+        Ok(Ok(secured)) => secured,
+        // The caller's doing, as below.
+        Ok(Err(error)) => return tracing::debug!(%error, %peer, "a connection could not be secured"),
+        Err(_) => return tracing::debug!(%peer, "a connection was not secured in time"),
+    };
+    let service = service_fn(move |request| {
+        let answer = answer(request, peer);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let builder = speaking(protocol);
+    let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    // The caller's doing: it went away or spoke nonsense, and hyper has answered what can be answered.
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, %peer, "a connection ended early");
     }
+}
+
+fn speaking(protocol: Protocol) -> auto::Builder<TokioExecutor> {
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    };
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(HEAD_LIMIT);
+    builder
 }
 
 #[cfg(test)]
@@ -116,7 +179,7 @@ mod tests {
         let address = socket.local_addr().expect("an address");
         let (runs, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (told, waits) = (runs.clone(), go.clone());
-        let listening = Listening::start(socket, move |_request, peer| {
+        let listening = Listening::start(socket, Plain, move |_request, peer| {
             let (told, waits) = (told.clone(), waits.clone());
             async move {
                 told.notify_one();

@@ -11,7 +11,9 @@ use tower::ServiceExt as _;
 
 /// Accepts on `socket` from now on.
 pub(super) fn listen(socket: TcpListener, router: Router, gateway: Arc<Gateway>) -> Listening {
-    Listening::start(socket, move |request, peer| answer(request, peer, router.clone(), Arc::clone(&gateway)))
+    Listening::start(socket, gateway::Plain, move |request, peer| {
+        answer(request, peer, router.clone(), Arc::clone(&gateway))
+    })
 }
 
 async fn answer(

@@ -134,7 +134,7 @@ impl Body for Told {
 /// Accepts from now on.
 pub(super) fn listen(socket: std::net::TcpListener, front: Arc<Front>) -> std::io::Result<Listening> {
     socket.set_nonblocking(true)?;
-    Ok(Listening::start(TcpListener::from_std(socket)?, move |request, peer| {
+    Ok(Listening::start(TcpListener::from_std(socket)?, gateway::Plain, move |request, peer| {
         let front = front.clone();
         async move { front.answer(request, peer).await }
     }))
