@@ -1,4 +1,4 @@
-//! Outside effects of deploys and crons, by name. Each passes a kill point before and after.
+//! Outside effects of deploys, crons and rotations of keys, by name. Each passes a kill point before and after.
 
 use std::future::Future;
 
@@ -16,6 +16,8 @@ pub const EFFECTS: &[&str] = &[
     "route.switch",
     "route.probe",
     "cron.call",
+    "keys.add",
+    "keys.remove",
 ];
 
 /// Runs an effect of [`EFFECTS`] between its kill points `<name>.before` and `<name>.after`.

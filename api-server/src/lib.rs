@@ -10,6 +10,7 @@ pub mod instances;
 pub mod killpoint;
 pub mod registry_access;
 pub mod removal;
+pub mod rotation;
 pub mod secrets;
 pub mod serve;
 pub mod slug;

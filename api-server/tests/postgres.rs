@@ -5,7 +5,7 @@
 mod database;
 
 use api_server::{
-    secrets::{MasterKey, Sealer},
+    secrets::{Keys, Sealer},
     store::{Bootstrap, Database, Store, StoreError, new_id},
 };
 use database::{TestDatabase, cluster};
@@ -17,7 +17,7 @@ fn at(url: &str) -> Database {
 
 fn sealer() -> Sealer {
     let directory = tempfile::tempdir().unwrap();
-    Sealer::new(&MasterKey::load_or_create(&directory.path().join("key")).unwrap())
+    Sealer::new(&Keys::load_or_create(&directory.path().join("key")).unwrap())
 }
 
 fn organization() -> Bootstrap {

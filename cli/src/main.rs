@@ -41,6 +41,8 @@ enum Command {
     Images(commands::images::Images),
     /// API keys of a server on this machine: create, list, revoke.
     Keys(commands::keys::Keys),
+    /// Secrets that a server on this machine keeps: rotate the key that seals them.
+    Secrets(commands::secrets::Secrets),
     /// Runs everything on this machine: API, registry, builds, gateway, functions. Needs root.
     Serve(Box<commands::serve::Serve>),
     /// The configuration of `serve`: what holds and where it is from.
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Command::Cron(cron) => commands::cron::run(&cron),
         Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
         Command::Keys(keys) => commands::keys::run(&keys),
+        Command::Secrets(secrets) => commands::secrets::run(&secrets),
         Command::Serve(serve) => commands::serve::run(*serve, &completed.given),
         Command::Config(config) => commands::config::run(&config),
         Command::Server => commands::server::run(),

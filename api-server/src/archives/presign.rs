@@ -2,7 +2,10 @@
 
 use hmac::Mac as _;
 
-use crate::{secrets::MasterKey, store::hex};
+use crate::{
+    secrets::{Keys, MasterKey},
+    store::hex,
+};
 
 /// What a URL is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,22 +49,23 @@ const SIGNATURE: &str = "X-Zipship-Signature";
 /// Keys of a presigned URL's query.
 pub const QUERY: [&str; 4] = [FUNCTION, LENGTH, EXPIRES, SIGNATURE];
 
-/// Makes and checks presigned URLs.
+/// Makes and checks presigned URLs. A URL outlives the rotation of its key: it is good until it ends, as long as this
+/// process has held the key (`secrets::Keys`).
 pub struct Presigner {
-    key: [u8; 32],
+    keys: Keys,
 }
 
 impl Presigner {
-    /// The presigner of a master key.
+    /// The presigner of a key file's keys.
     #[must_use]
-    pub fn new(master: &MasterKey) -> Self {
-        Self { key: master.derive("zipship presigned archives v1") }
+    pub fn new(keys: &Keys) -> Self {
+        Self { keys: keys.clone() }
     }
 
     /// Path and query of the URL.
     #[must_use]
     pub fn path_and_query(&self, what: &Presigned) -> String {
-        let signature = hex(&self.mac(what).finalize().into_bytes());
+        let signature = hex(&mac(&self.keys.current(), what).finalize().into_bytes());
         let Presigned { key, function_id, bytes, expires, .. } = what;
         format!(
             "/archives/{key}?{FUNCTION}={function_id}&{LENGTH}={bytes}&{EXPIRES}={expires}&{SIGNATURE}={signature}"
@@ -91,22 +95,23 @@ impl Presigner {
             expires: one(EXPIRES)?.parse().map_err(|_| PresignError::Signature)?,
         };
         let given = unhex(one(SIGNATURE)?).ok_or(PresignError::Signature)?;
-        // Compares in constant time.
-        self.mac(&what).verify_slice(&given).map_err(|_| PresignError::Signature)?;
+        // Compares in constant time; which of the keys it was is no secret.
+        let is_of = |key: &MasterKey| mac(key, &what).verify_slice(&given).is_ok();
+        self.keys.good().iter().any(|key| is_of(key)).then_some(()).ok_or(PresignError::Signature)?;
         if now >= what.expires { Err(PresignError::Expired) } else { Ok(what) }
     }
+}
 
-    fn mac(&self, what: &Presigned) -> hmac::Hmac<sha2::Sha256> {
-        let method = match what.method {
-            Method::Put => "PUT",
-            Method::Get => "GET",
-        };
-        let Presigned { key, function_id, bytes, expires, .. } = what;
-        let mut mac = crate::secrets::hmac_of(&self.key);
-        // A NUL cannot be in any part, so no two texts read the same.
-        mac.update(format!("{method}\0{key}\0{function_id}\0{bytes}\0{expires}").as_bytes());
-        mac
-    }
+fn mac(key: &MasterKey, what: &Presigned) -> hmac::Hmac<sha2::Sha256> {
+    let method = match what.method {
+        Method::Put => "PUT",
+        Method::Get => "GET",
+    };
+    let Presigned { key: path, function_id, bytes, expires, .. } = what;
+    let mut mac = crate::secrets::hmac_of(&key.derive("zipship presigned archives v1"));
+    // A NUL cannot be in any part, so no two texts read the same.
+    mac.update(format!("{method}\0{path}\0{function_id}\0{bytes}\0{expires}").as_bytes());
+    mac
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn a_url_is_good_for_what_it_was_made_for_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
-        let signer = Presigner::new(&MasterKey::load_or_create(&directory.path().join("key")).unwrap());
+        let signer = Presigner::new(&Keys::load_or_create(&directory.path().join("key")).unwrap());
         let what = Presigned {
             method: Method::Put,
             key: "k".into(),

@@ -21,6 +21,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(1);
 /// What a call may take beside its application's time limit: waiting for a place, a start, and the answer's body.
 pub(super) const ALLOWANCE: Duration = Duration::from_secs(150);
+/// How late a tick is acted on when the database was away: then it is a missed one, which is not made up.
+const LATEST: Duration = Duration::from_secs(30);
 /// After these the call has surely been given up.
 const GIVEN_UP: Duration = Duration::from_secs(30);
 
@@ -113,13 +115,20 @@ async fn act(state: AppState, caller: Arc<dyn Caller>, tick: Tick, now: i64) {
 
 async fn try_act(state: &AppState, caller: Arc<dyn Caller>, tick: &Tick, now: i64) -> Result<(), StoreError> {
     let allowance = i64::try_from((ALLOWANCE + GIVEN_UP).as_millis()).unwrap_or(i64::MAX);
-    let call = match state.store.start_run(tick, now, allowance, &new_id()).await? {
-        Start::Run(call) => call,
-        Start::Skipped => {
+    let request_id = new_id();
+    let written = persist(|| state.store.start_run(tick, now, allowance, &request_id));
+    let call = match tokio::time::timeout(LATEST, written).await {
+        Ok(Ok(Start::Run(call))) => call,
+        Ok(Ok(Start::Skipped)) => {
             tracing::info!(cron.id = %tick.cron_id, tick = tick.at, "a tick was skipped: the call before still runs");
             return Ok(());
         }
-        Start::Nothing => return Ok(()),
+        Ok(Ok(Start::Nothing)) => return Ok(()),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => {
+            tracing::error!(cron.id = %tick.cron_id, tick = tick.at, "a tick was missed: the database was away");
+            return Ok(());
+        }
     };
     let end = effect("cron.call", caller.call(call.clone())).await;
     tracing::info!(

@@ -2,14 +2,14 @@
 //! does not open there.
 //!
 //! A sealed value is `version (1) | key id (4) | nonce (12) | ciphertext | tag (16)`. The key id tells which key
-//! sealed it, for the day when keys are rotated.
+//! sealed it, so that several are good while they are rotated (`rotation.rs`).
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
 use secrecy::zeroize::Zeroizing;
 
-use super::{MasterKey, SecretMap};
+use super::{KeyId, Keys, SecretMap};
 
 const VERSION: u8 = 1;
 const KEY_ID_LEN: usize = 4;
@@ -32,9 +32,11 @@ pub enum OpenError {
     /// It is no sealed value.
     #[error("{0}.{1} holds no sealed value")]
     Malformed(&'static str, &'static str),
-    /// Another key sealed it.
-    #[error("{0}.{1} was sealed with another key: is the key file the one of this database?")]
-    OtherKey(&'static str, &'static str),
+    /// A key sealed it that is not in the key file.
+    #[error(
+        "{0}.{1} was sealed with key {2}, which the key file does not have: is it the one of this database?"
+    )]
+    OtherKey(&'static str, &'static str, KeyId),
     /// It was changed, or belongs to another row.
     #[error("{0}.{1} does not open: it was changed or moved from another row")]
     Forged(&'static str, &'static str),
@@ -42,33 +44,36 @@ pub enum OpenError {
 
 /// Seals and opens stored values.
 pub struct Sealer {
-    key: RandomizedNonceKey,
-    key_id: [u8; KEY_ID_LEN],
+    keys: Keys,
 }
 
 impl Sealer {
-    /// The sealer of a master key.
+    /// The sealer of a key file's keys.
     #[must_use]
-    pub fn new(master: &MasterKey) -> Self {
-        let key = Zeroizing::new(master.derive("zipship seal v1"));
-        let id = master.derive("zipship seal key id v1");
-        #[expect(clippy::expect_used, reason = "the key has the length that AES-256 wants")]
-        let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_slice()).expect("a 32-byte key");
-        Self { key, key_id: [id[0], id[1], id[2], id[3]] }
+    pub fn new(keys: &Keys) -> Self {
+        Self { keys: keys.clone() }
     }
 
-    /// Seals bytes for a place.
+    /// The keys that it seals with.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Seals bytes for a place. Only inside a write of the store: a rotation counts on it that what was not written
+    /// when its own write begins is sealed with the new key.
     #[must_use]
     pub fn seal(&self, place: Place<'_>, plaintext: &[u8]) -> Vec<u8> {
+        let key = self.keys.current();
         let mut body = plaintext.to_vec();
         #[expect(clippy::expect_used, reason = "fails only without system randomness or over 64 GiB")]
-        let nonce = self
-            .key
-            .seal_in_place_append_tag(Aad::from(self.bound_to(place)), &mut body)
+        let nonce = key
+            .seal()
+            .seal_in_place_append_tag(Aad::from(bound_to(key.id(), place)), &mut body)
             .expect("random bytes and a value below 64 GiB");
         let mut sealed = Vec::with_capacity(HEAD_LEN + body.len());
         sealed.push(VERSION);
-        sealed.extend_from_slice(&self.key_id);
+        sealed.extend_from_slice(&key.id().bytes());
         sealed.extend_from_slice(nonce.as_ref());
         sealed.extend_from_slice(&body);
         sealed
@@ -79,19 +84,14 @@ impl Sealer {
     /// # Errors
     /// [`OpenError`]: no sealed value, another key's, or one that was changed or moved.
     pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        if sealed.len() < HEAD_LEN || sealed[0] != VERSION {
-            return Err(OpenError::Malformed(place.table, place.column));
-        }
-        let (head, body) = sealed.split_at(HEAD_LEN);
-        let (key_id, nonce) = head[1..].split_at(KEY_ID_LEN);
-        if key_id != self.key_id {
-            return Err(OpenError::OtherKey(place.table, place.column));
-        }
+        let id = key_id(sealed).ok_or(OpenError::Malformed(place.table, place.column))?;
+        let key = self.keys.of(id).ok_or(OpenError::OtherKey(place.table, place.column, id))?;
+        let (nonce, body) = sealed[HEAD_LEN - NONCE_LEN..].split_at(NONCE_LEN);
         let forged = || OpenError::Forged(place.table, place.column);
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| forged())?;
         let mut body = Zeroizing::new(body.to_vec());
-        let aad = Aad::from(self.bound_to(place));
-        let length = self.key.open_in_place(nonce, aad, &mut body).map_err(|_| forged())?.len();
+        let aad = Aad::from(bound_to(id, place));
+        let length = key.seal().open_in_place(nonce, aad, &mut body).map_err(|_| forged())?.len();
         body.truncate(length);
         Ok(body)
     }
@@ -114,14 +114,22 @@ impl Sealer {
             serde_json::from_slice(&json).map_err(|_| OpenError::Malformed(place.table, place.column))?;
         Ok(SecretMap::from(map))
     }
+}
 
-    /// None of the parts can hold a NUL, so two places never read the same.
-    fn bound_to(&self, place: Place<'_>) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&self.key_id);
-        bytes.extend_from_slice([place.table, place.column, place.row].join("\0").as_bytes());
-        bytes
+/// Which key sealed it; `None`: it is no sealed value.
+pub(crate) fn key_id(sealed: &[u8]) -> Option<KeyId> {
+    if sealed.len() < HEAD_LEN || sealed[0] != VERSION {
+        return None;
     }
+    Some(KeyId([sealed[1], sealed[2], sealed[3], sealed[4]]))
+}
+
+/// None of the parts can hold a NUL, so two places never read the same.
+fn bound_to(key: KeyId, place: Place<'_>) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    bytes.extend_from_slice(&key.bytes());
+    bytes.extend_from_slice([place.table, place.column, place.row].join("\0").as_bytes());
+    bytes
 }
 
 #[cfg(test)]
@@ -129,7 +137,7 @@ mod tests {
     use super::*;
 
     fn sealer(directory: &tempfile::TempDir, name: &str) -> Sealer {
-        Sealer::new(&MasterKey::load_or_create(&directory.path().join(name)).unwrap())
+        Sealer::new(&Keys::load_or_create(&directory.path().join(name)).unwrap())
     }
 
     const HERE: Place<'_> = Place { table: "functions", column: "environment", row: "a" };

@@ -25,7 +25,7 @@ use crate::{
     instances::LocalInstances,
     registry_access::RegistryAccess,
     removal,
-    secrets::{MasterKey, Sealer},
+    secrets::{Keys, Sealer},
     store::{Bootstrap, Store},
 };
 
@@ -159,7 +159,7 @@ pub async fn run(
 
 /// What the data directory holds, opened.
 struct State {
-    master: MasterKey,
+    keys: Keys,
     store: Store,
     archives: archives::Disk,
     blobs: registry::store::Disk,
@@ -171,18 +171,21 @@ impl State {
         for scratch in [RUN, BUILDS] {
             empty(&config.data.join(scratch)).map_err(failed("the data directory"))?;
         }
-        let master = MasterKey::load_or_create(&config.key_file()).map_err(failed("the key file"))?;
+        let keys = Keys::load_or_prepare(&config.key_file()).map_err(failed("the key file"))?;
         let store =
-            Store::serve(&config.database(), Sealer::new(&master)).await.map_err(failed("the database"))?;
+            Store::serve(&config.database(), Sealer::new(&keys)).await.map_err(failed("the database"))?;
+        // A key file is made for a store without secrets only: another one would seal beside what it cannot open.
+        store.require_own_keys().await.map_err(failed("the key file"))?;
+        keys.keep().map_err(failed("the key file"))?;
         let archives = archives::Disk::open(&config.archives()).map_err(failed("the archives"))?;
         let blobs =
             registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;
         let access = Arc::new(RegistryAccess::new(store.clone(), config.registry_quota));
-        Ok(Self { master, store, archives, blobs, access })
+        Ok(Self { keys, store, archives, blobs, access })
     }
 
     fn api(&self, config: Config, deployments: Arc<dyn Deployments>) -> AppState {
-        let presigner = Presigner::new(&self.master);
+        let presigner = Presigner::new(&self.keys);
         AppState::new(config, self.store.clone(), self.archives.clone(), presigner, deployments)
     }
 

@@ -47,6 +47,29 @@ pub enum StoreError {
     /// A secret does not open.
     #[error(transparent)]
     Sealed(#[from] crate::secrets::OpenError),
+    /// The key file cannot be used, so nothing can be sealed.
+    #[error(transparent)]
+    KeyFile(#[from] crate::secrets::KeyFileError),
+    /// The key file is another database's, or was made anew.
+    #[error(
+        "the database has secrets sealed with key {key}, which the key file {path} does not have: put back the key file that belongs to this database"
+    )]
+    OtherKeys {
+        /// The key that is wanted.
+        key: crate::secrets::KeyId,
+        /// The key file.
+        path: std::path::PathBuf,
+    },
+    /// A value cannot be sealed with another key, since it does not open.
+    #[error("the secret of row {row} of {table} cannot be sealed anew: {cause}")]
+    Unsealable {
+        /// Which table.
+        table: &'static str,
+        /// Id of the row.
+        row: String,
+        /// Why it does not open.
+        cause: crate::secrets::OpenError,
+    },
     /// A column holds what this program never wrote.
     #[error("{column} holds {value:?}, which this program does not know")]
     Corrupt {

@@ -22,6 +22,7 @@ mod postgres;
 mod registry_namespaces;
 mod revisions;
 mod row;
+mod sealed;
 mod sqlite;
 mod tenant;
 mod uploads;
@@ -45,6 +46,7 @@ use postgres::Role;
 pub use registry_namespaces::RegistryNamespaceRow;
 pub use revisions::{Launch, Revision, Running};
 pub(crate) use row::name_of;
+pub use sealed::SEALED;
 pub use tenant::{Held, Owned, Selection, Tenant};
 pub use uploads::{Archive, Upload};
 
@@ -88,6 +90,7 @@ pub const WRITES: &[&str] = &[
     "cron.start",
     "cron.finish",
     "cron.recover",
+    "secrets.reseal",
 ];
 
 /// The store. Cheap to clone.
@@ -131,7 +134,8 @@ impl Store {
     /// Runs one write of [`WRITES`] as a transaction; what `work` answers is answered once it is committed.
     ///
     /// # Errors
-    /// `work`'s own (then nothing is written), [`StoreError::Database`], [`StoreError::UnlistedWrite`].
+    /// `work`'s own (then nothing is written), [`StoreError::Database`], [`StoreError::KeyFile`],
+    /// [`StoreError::UnlistedWrite`].
     pub async fn write<T, F>(&self, name: &'static str, work: F) -> Result<T, StoreError>
     where
         F: AsyncFnOnce(&mut AnyConnection) -> Result<T, StoreError>,
@@ -140,6 +144,9 @@ impl Store {
             return Err(StoreError::UnlistedWrite(name));
         }
         let mut transaction = self.writer.begin_with(self.begin).await?;
+        // With the writer's lock: what is sealed from here on has the key that a rotation whose writes come later
+        // has put into the file.
+        self.sealer.keys().refresh()?;
         let value = work(&mut transaction).await?;
         killpoint::hit(&format!("{name}.before"));
         transaction.commit().await?;

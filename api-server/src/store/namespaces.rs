@@ -101,14 +101,13 @@ impl Store {
         public_key: &str,
         private_key: &[u8],
     ) -> Result<(), StoreError> {
-        let sealed = self.sealer.seal(private_key_place(id), private_key);
         self.write("namespace.ready", async |tx| {
             sqlx::query(
                 "UPDATE namespaces SET state = 'ready', public_key = $1, private_key = $2, updated = $3
                  WHERE id = $4 AND state = 'creating'",
             )
             .bind(public_key.to_owned())
-            .bind(sealed)
+            .bind(self.sealer.seal(private_key_place(id), private_key))
             .bind(now_ms())
             .bind(id.to_owned())
             .execute(tx)

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use api_server::{
     crons::{Caller, Scheduler},
-    store::{Call, End},
+    store::{Call, End, Start, Tick},
 };
 use contract::api::CronRunState;
 use futures_util::future::BoxFuture;
@@ -203,4 +203,22 @@ async fn the_last_hundred_runs_are_kept() {
     let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM cron_runs");
     assert_eq!(count.fetch_one(world.server.state.store.readers()).await.unwrap(), 100);
     assert_eq!(world.read().await["last_run"]["tick"], "2030-01-01T01:45:00Z");
+}
+
+#[tokio::test]
+async fn a_start_that_may_have_been_written_is_asked_for_again_and_is_one_run() {
+    let world = World::new(1).await;
+    let store = &world.server.state.store;
+    let tick = Tick { cron_id: world.cron.clone(), schedule: "* * * * *".into(), at: START };
+    let first = store.start_run(&tick, START, MINUTE, "mine").await.unwrap();
+    assert!(matches!(first, Start::Run(_)), "{first:?}");
+    assert_eq!(store.start_run(&tick, START, MINUTE, "mine").await.unwrap(), first);
+    assert_eq!(store.start_run(&tick, START, MINUTE, "another's").await.unwrap(), Start::Nothing);
+    let Start::Run(call) = first else { unreachable!() };
+    let end = End { state: CronRunState::Succeeded, status_code: Some(200), error_message: String::new() };
+    store.finish_run(&call, &end, START + 1).await.unwrap();
+    // What has ended is not sent once more.
+    assert_eq!(store.start_run(&tick, START, MINUTE, "mine").await.unwrap(), Start::Nothing);
+    let cron = world.client.get(&format!("crons/{}", world.cron)).await;
+    assert_eq!(cron.body["last_run"]["state"], "succeeded");
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use api_server::{
-    secrets::{MasterKey, Sealer},
+    secrets::{Keys, Sealer},
     store::{Database, DatabaseUrl, Store},
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
@@ -72,7 +72,7 @@ async fn run_at(url: String, sql: String) {
 /// Gives the template its tables, so that they are made once and looked at by each test.
 async fn migrate(url: String) {
     let directory = tempfile::tempdir().unwrap();
-    let master = MasterKey::load_or_create(&directory.path().join("key")).unwrap();
+    let master = Keys::load_or_create(&directory.path().join("key")).unwrap();
     let database = Database::Postgres(url.parse().unwrap());
     Store::open(&database, Sealer::new(&master)).await.unwrap().close().await;
 }

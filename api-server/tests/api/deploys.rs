@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api_server::{
-    secrets::{MasterKey, Sealer},
+    secrets::{Keys, Sealer},
     store::{
         Store, StoreError,
         deploys::{Deploy, DeployState},
@@ -153,7 +153,7 @@ async fn the_state_is_there_after_the_store_is_opened_again() {
     let (client, id) = deployable(&server).await;
     request(&client, &id).await;
     server.state.store.close().await;
-    let master = MasterKey::load_or_create(&server.state.config.key_file()).unwrap();
+    let master = Keys::load_or_create(&server.state.config.key_file()).unwrap();
     let store = Store::open(&server.state.config.database(), Sealer::new(&master)).await.unwrap();
     assert_eq!(store.unfinished_deploys().await.unwrap().len(), 1);
     let first = store.bootstrap(&server.state.config.first_key_file()).await.unwrap();

@@ -13,7 +13,7 @@ use api_server::{
     AppState, Config, Deployments,
     archives::{Disk, Presigner},
     http::router,
-    secrets::{MasterKey, Sealer},
+    secrets::{Keys, Sealer},
     store::{Bootstrap, Store},
 };
 use axum::{Router, body::Body};
@@ -87,7 +87,7 @@ impl Server {
         let database = (env!("CARGO_CRATE_NAME") == "api_postgres").then(TestDatabase::create);
         config.database_url = database.as_ref().map(TestDatabase::url);
         configure(&mut config);
-        let master = MasterKey::load_or_create(&config.key_file()).unwrap();
+        let master = Keys::load_or_create(&config.key_file()).unwrap();
         let store = Store::serve(&config.database(), Sealer::new(&master)).await.unwrap();
         let archives = Disk::open(&config.archives()).unwrap();
         let calls = Arc::new(Calls::default());

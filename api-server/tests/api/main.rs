@@ -19,6 +19,7 @@ mod lists;
 mod locked;
 mod namespaces;
 mod registry;
+mod rotation;
 #[path = "../../../tests/settings.rs"]
 mod settings;
 mod store;

@@ -1,7 +1,7 @@
 //! What the store promises on either database.
 
 use api_server::{
-    secrets::{MasterKey, Sealer},
+    secrets::{Keys, Sealer},
     store::{Store, StoreError},
 };
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::harness::Server;
 /// Another program's store over the same database.
 async fn beside(server: &Server) -> Result<Store, StoreError> {
     let config = &server.state.config;
-    let master = MasterKey::load_or_create(&config.key_file()).unwrap();
+    let master = Keys::load_or_create(&config.key_file()).unwrap();
     Store::open(&config.database(), Sealer::new(&master)).await
 }
 

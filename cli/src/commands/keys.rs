@@ -2,7 +2,6 @@
 //! meanwhile: it looks a key up at each request.
 
 mod expiry;
-mod state;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -11,7 +10,7 @@ use api_server::store::{Bootstrap, KeyRow, Store, now_ms};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::database::DatabaseArguments;
+use super::{database::DatabaseArguments, state};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing could be done (the reason is on standard error), \
     2 wrong arguments.";

@@ -12,6 +12,8 @@ pub(crate) mod keys;
 pub(crate) mod local_shim;
 pub(crate) mod push;
 pub(crate) mod registry;
+pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod server;
+pub(crate) mod state;
 pub(crate) mod transfer;

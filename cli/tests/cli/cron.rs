@@ -8,7 +8,7 @@ use api_server::{
     AppState, Config, Deployments,
     archives::{Disk, Presigner},
     http::router,
-    secrets::{MasterKey, Sealer},
+    secrets::{Keys, Sealer},
     store::{Bootstrap, Store},
 };
 use futures_util::future::BoxFuture;
@@ -38,7 +38,7 @@ impl Served {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::new(folder.path().to_owned());
-        let master = MasterKey::load_or_create(&config.key_file()).unwrap();
+        let master = Keys::load_or_create(&config.key_file()).unwrap();
         let store = Store::serve(&config.database(), Sealer::new(&master)).await.unwrap();
         let first = store.bootstrap(&config.first_key_file()).await.unwrap().unwrap();
         let archives = Disk::open(&config.archives()).unwrap();

@@ -50,6 +50,28 @@ async fn a_deploy_survives_kill_9_and_service_a_restart_of_the_database() -> any
     server.stop()
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_that_finds_the_database_away_is_acted_on_when_it_is_back() -> anyhow::Result<()> {
+    let mut database = Postgres::start()?;
+    let url = database.url("postgres");
+    let mut server = Server::at_fixed_port()?;
+    server.launch(&[(VARIABLE, &url)])?;
+    let function = Function::deployed(server.api(), NODE, &Zip::of("handler.js", &answering("ran"))).await?;
+    let cron = crate::crons::create(server.api(), &function.id, json!({})).await?;
+    server.halt()?;
+    let tick = crate::crons::launch_before_a_tick(&mut server, &[(VARIABLE, &url)])?;
+    // An instance that runs already needs no variables from the store.
+    assert_eq!(function.call().await?.text(), "ran");
+    database.pause()?;
+    until(async || Ok(server.log().contains("this is tried again"))).await.context("the tick comes")?;
+    database.resume()?;
+    let cron = crate::crons::cron_when(server.api(), &cron, crate::crons::has_run).await?;
+    assert_eq!(cron["last_run"]["state"], "succeeded", "{cron}");
+    let ran: jiff::Timestamp = cron["last_run"]["tick"].as_str().context("a time")?.parse()?;
+    assert_eq!(ran, tick, "{cron}");
+    server.stop()
+}
+
 fn answering(text: &str) -> String {
     format!("module.exports.handle = async () => '{text}';\n")
 }

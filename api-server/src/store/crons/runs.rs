@@ -77,7 +77,8 @@ pub struct End {
 
 impl Store {
     /// Writes down that a tick is acted on, `now`, unless it was before. A call counts as running until its time limit
-    /// and `allowance` (both in milliseconds) are over.
+    /// and `allowance` (both in milliseconds) are over. May be repeated with the same `request_id` by whoever
+    /// does not know what came of it: his own run is not one from before.
     ///
     /// # Errors
     /// [`StoreError::Database`]: then nothing may be sent.
@@ -90,6 +91,9 @@ impl Store {
     ) -> Result<Start, StoreError> {
         self.write("cron.start", async |tx| {
             let Some(call) = due(tx, tick, request_id).await? else { return Ok(Start::Nothing) };
+            if is_written(tx, tick, request_id).await? {
+                return Ok(Start::Run(call));
+            }
             let runs = is_running(tx, &tick.cron_id, now).await?;
             let (state, remember) = if runs {
                 ("skipped", "UPDATE crons SET last_skipped = $1 WHERE id = $2")
@@ -148,11 +152,15 @@ async fn due(tx: &mut AnyConnection, tick: &Tick, request_id: &str) -> Result<Op
         "SELECT c.*, a.timeout_ms, a.live_revision FROM crons c
          JOIN applications a ON a.id = c.application_id
          WHERE c.id = $1 AND c.schedule = $2 AND c.state = 'ready'
-             AND (c.last_run IS NULL OR c.last_run < $3) AND (c.last_skipped IS NULL OR c.last_skipped < $4)",
+             AND (c.last_run IS NULL OR c.last_run < $3 OR EXISTS (SELECT 1 FROM cron_runs r
+                 WHERE r.cron_id = c.id AND r.tick = $4 AND r.request_id = $5 AND r.state = 'running'))
+             AND (c.last_skipped IS NULL OR c.last_skipped < $6)",
     )
     .bind(tick.cron_id.clone())
     .bind(tick.schedule.clone())
     .bind(tick.at)
+    .bind(tick.at)
+    .bind(request_id.to_owned())
     .bind(tick.at)
     .fetch_optional(&mut *tx)
     .await?;
@@ -175,6 +183,17 @@ async fn due(tx: &mut AnyConnection, tick: &Tick, request_id: &str) -> Result<Op
         args: json(&row, "args")?,
         request_id: request_id.to_owned(),
     }))
+}
+
+/// Whether the tick's run of this request is there already.
+async fn is_written(tx: &mut AnyConnection, tick: &Tick, request_id: &str) -> Result<bool, StoreError> {
+    let own = sqlx::query("SELECT tick FROM cron_runs WHERE cron_id = $1 AND tick = $2 AND request_id = $3")
+        .bind(tick.cron_id.clone())
+        .bind(tick.at)
+        .bind(request_id.to_owned())
+        .fetch_optional(tx)
+        .await?;
+    Ok(own.is_some())
 }
 
 /// Whether a call of the cron goes on. One that should have ended long ago does not: its end was not written down.

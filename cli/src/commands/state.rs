@@ -5,16 +5,16 @@ use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 use anyhow::Context as _;
 use api_server::{
     Config,
-    secrets::{MasterKey, Sealer},
+    secrets::{Keys, Sealer},
     store::{Database, Store},
 };
 use runner::local::server_dir;
 use rustix::process::{Gid, Uid};
 
-use crate::commands::database::DatabaseArguments;
+use super::database::DatabaseArguments;
 
 /// Runs `work` on the store in a data directory, as the user that the server is.
-pub(super) fn with<T>(
+pub(crate) fn with<T>(
     data: &Path,
     database: &DatabaseArguments,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
@@ -35,7 +35,7 @@ pub(super) fn with<T>(
     if let Database::Sqlite(file) = config.database() {
         fs::metadata(file).with_context(nothing)?;
     }
-    let key = MasterKey::load_or_create(&config.key_file())?;
+    let key = Keys::load(&config.key_file())?;
     // One thread: it alone has become the owner.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
