@@ -19,7 +19,7 @@ test:
 # make bench only=cold_start
 bench:
 	@scripts/setup bench
-	@scripts/build
+	@scripts/build node22
 	@scripts/bench $(if $(only),only=$(only))
 
 # make fuzz seconds=600 target=token

@@ -1,6 +1,7 @@
 //! `make bench [only=PREFIX]`: benchmarks beside peers, in one run on one machine. Rows go to
 //! `target/bench/results.json` and, as a table, to the terminal.
 
+mod api;
 mod build;
 mod cold_start;
 mod compare;
@@ -19,8 +20,13 @@ use anyhow::{Context, bail};
 use row::Row;
 
 /// Names as they appear in the results, each with what measures it.
-const BENCHMARKS: &[&str] =
-    &["cold_start.node10.cold.p50", "cold_start.python3.cold.p50", "deploy.hello.node10"];
+const BENCHMARKS: &[&str] = &[
+    "cold_start.node10.cold.p50",
+    "cold_start.python3.cold.p50",
+    "deploy.hello.node10",
+    "deploy.hello.node22",
+    "deploy.parallel",
+];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -30,15 +36,19 @@ async fn main() -> anyhow::Result<()> {
     let of_the_builder: Vec<&str> = build::ROWS.iter().copied().filter(begins).collect();
     let of_the_registry: Vec<&str> = registry::ROWS.iter().copied().filter(begins).collect();
     let of_the_runtime: Vec<&str> = runtime::ROWS.iter().copied().filter(begins).collect();
-    let chosen = [&picked, &of_the_builder, &of_the_registry, &of_the_runtime];
+    let of_the_api: Vec<&str> = api::ROWS.iter().copied().filter(begins).collect();
+    let chosen = [&picked, &of_the_api, &of_the_builder, &of_the_registry, &of_the_runtime];
     if chosen.iter().all(|names| names.is_empty()) {
-        let all = [BENCHMARKS, build::ROWS, registry::ROWS, runtime::ROWS].concat();
+        let all = [BENCHMARKS, api::ROWS, build::ROWS, registry::ROWS, runtime::ROWS].concat();
         bail!("no benchmark begins with {prefix:?}; there are: {}", all.join(", "));
     }
     let mut rows = Vec::new();
     for name in picked {
         eprintln!("measuring {name}");
         rows.push(measure(name).await.with_context(|| name.to_owned())?);
+    }
+    if !of_the_api.is_empty() {
+        rows.extend(api::measure(&of_the_api).await?);
     }
     if !of_the_builder.is_empty() {
         rows.extend(tokio::task::spawn_blocking(move || build::measure(&of_the_builder)).await??);
@@ -63,7 +73,9 @@ async fn measure(name: &'static str) -> anyhow::Result<Row> {
     match name {
         "cold_start.node10.cold.p50" => cold_start::measure(name, "node/hello-json").await,
         "cold_start.python3.cold.p50" => cold_start::measure(name, "python/hello").await,
-        "deploy.hello.node10" => deploy::measure(name, "node/hello-json").await,
+        "deploy.hello.node10" => deploy::hello(name, "node/hello-json", "node10").await,
+        "deploy.hello.node22" => deploy::hello(name, "node/hello-json", "node22").await,
+        "deploy.parallel" => deploy::parallel(name).await,
         other => bail!("{other} is listed and not measured"),
     }
 }

@@ -141,8 +141,19 @@ impl Function {
     /// # Panics
     /// When the API refuses.
     pub async fn deploy(&self) -> anyhow::Result<Value> {
+        self.deploy_asking(POLL_EVERY).await
+    }
+
+    /// Like [`Function::deploy`], asking so often whether it is over.
+    ///
+    /// # Errors
+    /// When nobody answers, or it stays pending.
+    ///
+    /// # Panics
+    /// When the API refuses.
+    pub async fn deploy_asking(&self, every: Duration) -> anyhow::Result<Value> {
         let _ = self.api.post(&format!("functions/{}/deploy", self.id), &json!({})).await?.expect(200);
-        self.settled().await
+        self.settled_asking(every).await
     }
 
     /// Waits until it is neither `pending` nor `creating`.
@@ -153,6 +164,10 @@ impl Function {
     /// # Panics
     /// When the API refuses.
     pub async fn settled(&self) -> anyhow::Result<Value> {
+        self.settled_asking(POLL_EVERY).await
+    }
+
+    async fn settled_asking(&self, every: Duration) -> anyhow::Result<Value> {
         let deadline = Instant::now() + DEPLOY_DEADLINE;
         loop {
             let now = self.api.get(&format!("functions/{}", self.id)).await?.expect(200);
@@ -162,7 +177,7 @@ impl Function {
             if Instant::now() > deadline {
                 bail!("still {} after {DEPLOY_DEADLINE:?}", now["status"]);
             }
-            tokio::time::sleep(POLL_EVERY).await;
+            tokio::time::sleep(every).await;
         }
     }
 

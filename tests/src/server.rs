@@ -216,6 +216,18 @@ impl Server {
         kill_only(&leftovers::children(*launcher, "server"))
     }
 
+    /// Process ids of the program as started, of the launcher, and of the server.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn processes(&self) -> anyhow::Result<Vec<u32>> {
+        let mut all = vec![self.pid().context("the server runs")?];
+        all.extend(leftovers::children(all[0], "serve"));
+        let launcher = *all.get(1).context("there is no launcher")?;
+        all.extend(leftovers::children(launcher, "server"));
+        Ok(all)
+    }
+
     /// Ids of its sandboxes in which something runs now.
     #[must_use]
     pub fn sandboxes(&self) -> BTreeSet<String> {
