@@ -48,7 +48,12 @@ pub(crate) async fn parallel(name: &'static str) -> anyhow::Result<Row> {
     for (nth, (function, settled)) in functions.iter().zip(&settled).enumerate() {
         ensure!(settled["status"] == "ready", "deploy {nth} failed: {}", settled["error_message"]);
         let answer = function.call().await?;
-        ensure!(answer.text() == nth.to_string(), "function {nth} answers {}: {}", answer.status, answer.text());
+        ensure!(
+            answer.text() == nth.to_string(),
+            "function {nth} answers {}: {}",
+            answer.status,
+            answer.text()
+        );
     }
     server.stop()?;
     Ok(Row::milliseconds(name, took.as_secs_f64() * 1000.0, alone()))

@@ -2,7 +2,11 @@
 //! there, in the same words as one that never was.
 
 use contract::api::{OrderBy, Page};
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
+use sqlx::{
+    Any, AnyConnection, AssertSqlSafe, Row as _,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
 
 use super::{
     Store, StoreError, now_ms,
@@ -92,28 +96,54 @@ impl Store {
             values.push(value.clone());
             condition += &format!(" AND {}.{column} = ${}", T::ALIAS, values.len());
         }
+        let mut tx = self.readers.begin().await?;
+        let total = bound_to(format!("SELECT COUNT(*) AS n FROM {condition}"), &values);
+        let total = count(&total.fetch_one(&mut *tx).await?)?;
+        let window = Window::of(selection.page, total);
+        if window.take == 0 {
+            return Ok((Vec::new(), total));
+        }
+        let order = if window.backwards { selection.order.reversed() } else { selection.order };
         let sql = format!(
             "SELECT {} FROM {condition} {} LIMIT ${} OFFSET ${}",
             T::COLUMNS,
-            order_clause(selection.order, T::ALIAS),
+            order_clause(order, T::ALIAS),
             values.len() + 1,
             values.len() + 2
         );
-        let mut counted = sqlx::query(AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM {condition}")));
-        let mut chosen = sqlx::query(AssertSqlSafe(sql));
-        for value in values {
-            counted = counted.bind(value.clone());
-            chosen = chosen.bind(value);
+        let chosen = bound_to(sql, &values).bind(signed(window.take)).bind(signed(window.skip));
+        let mut rows = chosen.fetch_all(&mut *tx).await?;
+        if window.backwards {
+            rows.reverse();
         }
-        let mut tx = self.readers.begin().await?;
-        let total = count(&counted.fetch_one(&mut *tx).await?)?;
-        let rows = chosen
-            .bind(selection.page.map_or(i64::MAX, |page| i64::from(page.size)))
-            .bind(selection.page.map_or(0, |page| signed(page.offset())))
-            .fetch_all(&mut *tx)
-            .await?;
         Ok((rows.iter().map(|row| T::read(row, &self.sealer)).collect::<Result<_, _>>()?, total))
     }
+}
+
+/// The rows of a page, as they are read from the nearer end of the list: a page near the end costs what one near the
+/// beginning does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Window {
+    backwards: bool,
+    skip: u64,
+    take: u64,
+}
+
+impl Window {
+    /// Of a list with so many rows. No page: all of them.
+    fn of(page: Option<Page>, total: u64) -> Self {
+        let Some(page) = page else { return Self { backwards: false, skip: 0, take: total } };
+        let before = page.offset().min(total);
+        let take = u64::from(page.size).min(total - before);
+        let after = total - before - take;
+        let backwards = after < before;
+        Self { backwards, skip: before.min(after), take }
+    }
+}
+
+/// A query with these values for its first parameters.
+fn bound_to(sql: String, values: &[String]) -> Query<'static, Any, AnyArguments> {
+    values.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| query.bind(value.clone()))
 }
 
 /// The tenant's row of this id, on any connection.
@@ -184,4 +214,33 @@ fn order_clause(order: OrderBy, table: &str) -> String {
         OrderBy::NameDesc => ("name", "DESC"),
     };
     format!("ORDER BY {table}.{column} {direction}, {table}.id {direction}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_the_page_whichever_end_it_is_read_from() {
+        for total in 0..12_u64 {
+            let rows: Vec<u64> = (0..total).collect();
+            for (number, size) in (1..8).flat_map(|number| (1..6).map(move |size| (number, size))) {
+                let page = Page { number, size };
+                let Window { backwards, skip, take } = Window::of(Some(page), total);
+                let cut = |rows: Vec<u64>| -> Vec<u64> {
+                    rows.into_iter().skip(skip as usize).take(take as usize).collect()
+                };
+                let mut read =
+                    if backwards { cut(rows.iter().rev().copied().collect()) } else { cut(rows.clone()) };
+                if backwards {
+                    read.reverse();
+                }
+                let from = (page.offset() as usize).min(rows.len());
+                let to = (from + size as usize).min(rows.len());
+                assert_eq!(read, rows[from..to], "page {number} of {size}, {total} rows");
+                assert!(skip <= total / 2, "page {number} of {size}, {total} rows: {skip} are passed over");
+            }
+        }
+        assert_eq!(Window::of(None, 7), Window { backwards: false, skip: 0, take: 7 });
+    }
 }

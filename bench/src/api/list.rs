@@ -43,6 +43,9 @@ async fn page(world: &World, number: usize) -> anyhow::Result<Duration> {
     let took = asked.elapsed();
     let list = answer.json();
     let (rows, total) = (list["functions"].as_array().map(Vec::len), list["total_count"].as_u64());
-    ensure!(rows == Some(PAGE_SIZE) && total == Some(FUNCTIONS as u64), "page {number}: {rows:?} of {total:?}");
+    ensure!(
+        rows == Some(PAGE_SIZE) && total == Some(FUNCTIONS as u64),
+        "page {number}: {rows:?} of {total:?}"
+    );
     Ok(took)
 }

@@ -45,6 +45,7 @@ fn proportional_kb(pid: u32) -> anyhow::Result<u64> {
     let file = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&file).with_context(|| file.clone())?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let number = line.and_then(|line| line.trim().split(' ').next()).with_context(|| format!("no Pss in {file}"))?;
+    let number =
+        line.and_then(|line| line.trim().split(' ').next()).with_context(|| format!("no Pss in {file}"))?;
     Ok(number.parse()?)
 }

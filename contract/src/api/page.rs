@@ -39,3 +39,16 @@ pub enum OrderBy {
     /// By name, backwards.
     NameDesc,
 }
+
+impl OrderBy {
+    /// The same list from its other end.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::CreatedAtAsc => Self::CreatedAtDesc,
+            Self::CreatedAtDesc => Self::CreatedAtAsc,
+            Self::NameAsc => Self::NameDesc,
+            Self::NameDesc => Self::NameAsc,
+        }
+    }
+}
