@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use builder::zip::ArchiveLimits;
 use contract::limits::ApiLimits;
 
-use crate::store::{Database, DatabaseUrl};
+use crate::{
+    logs::LogLimits,
+    store::{Database, DatabaseUrl},
+};
 
 /// Configuration of the API, its store and its archives.
 #[derive(Debug, Clone)]
@@ -26,6 +29,8 @@ pub struct Config {
     pub archive_limits: ArchiveLimits,
     /// Most bytes that the images of one namespace may take in the registry together; `None`: no limit.
     pub registry_quota: Option<u64>,
+    /// How much of what applications say is kept.
+    pub log_limits: LogLimits,
     /// How long a presigned URL is good for.
     pub presigned_life: Duration,
     /// How long a request waits for a namespace that is still being made.
@@ -45,6 +50,7 @@ impl Config {
             limits: ApiLimits::default(),
             archive_limits: ArchiveLimits::default(),
             registry_quota: None,
+            log_limits: LogLimits::default(),
             presigned_life: Duration::from_secs(3600),
             namespace_wait: Duration::from_secs(10),
         }
@@ -69,6 +75,12 @@ impl Config {
     #[must_use]
     pub fn first_key_file(&self) -> PathBuf {
         self.data.join("credentials.json")
+    }
+
+    /// Where logs of applications lie.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.data.join("logs")
     }
 
     /// Where uploaded archives lie.

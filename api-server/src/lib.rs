@@ -8,6 +8,7 @@ pub mod effect;
 pub mod http;
 pub mod instances;
 pub mod killpoint;
+pub mod logs;
 pub mod registry_access;
 pub mod removal;
 pub mod rotation;

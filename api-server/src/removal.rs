@@ -21,6 +21,7 @@ pub async fn application(state: &AppState, gone: &Deleting) -> Result<(), StoreE
 
 /// Drops what is kept of an application of which nothing runs.
 async fn forget(state: &AppState, gone: &Deleting) -> Result<(), StoreError> {
+    state.logs.remove(&gone.id).await;
     // Rows last: whoever finds the application gone finds nothing of it.
     if let Some(key) = &gone.archive_key {
         state.archives.remove(key).await;
@@ -63,14 +64,14 @@ pub fn spawn_namespace(state: &AppState, id: String) {
     });
 }
 
-/// For the start, before anybody can upload: drops archives that nobody needs. One that is being uploaded is needed
+/// For the start, before anybody can upload: drops archives that nobody needs, and logs of what is gone. One that is being uploaded is needed
 /// by nobody yet.
 ///
 /// # Errors
 /// [`StoreError::Database`].
 pub async fn sweep(state: &AppState) -> Result<(), StoreError> {
     state.archives.sweep(&state.store.archives_needed().await?).await;
-    Ok(())
+    state.logs.sweep().await
 }
 
 /// For the start: goes on with namespaces in `creating` and with everything in `deleting`. Returns when the work is

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::{
     archives::{Disk, Presigner},
     config::Config,
+    logs::Logs,
     store::Store,
 };
 
@@ -34,6 +35,8 @@ pub struct Parts {
     pub store: Store,
     /// Uploaded archives.
     pub archives: Disk,
+    /// What applications say.
+    pub logs: Logs,
     /// Makes and checks presigned URLs.
     pub presigner: Presigner,
     /// Who runs deploys and instances.
@@ -51,6 +54,7 @@ impl AppState {
         config: Config,
         store: Store,
         archives: Disk,
+        logs: Logs,
         presigner: Presigner,
         deployments: Arc<dyn Deployments>,
     ) -> Self {
@@ -58,6 +62,7 @@ impl AppState {
             config,
             store,
             archives,
+            logs,
             presigner,
             deployments,
             namespace_settled: Notify::new(),

@@ -85,7 +85,12 @@ impl Gateway {
                     return Ok(response);
                 }
                 Err(Failed::NotSent(unsent)) => request = *unsent,
-                Err(failed) => return Err(trouble(failed, &instance)),
+                Err(failed) => {
+                    if let (Failed::TimedOut, Ok(request_id)) = (&failed, request_id.to_str()) {
+                        self.shared.instances.timed_out(&instance.name, request_id);
+                    }
+                    return Err(trouble(failed, &instance));
+                }
             }
         }
         Err(Trouble::Unreachable)

@@ -14,7 +14,7 @@ use crate::core::{
 };
 use crate::hold::Slot;
 use crate::instance::Instance;
-use crate::{GatewayConfig, Instances, Program, Revision, StartFailure, StartFailureKind};
+use crate::{GatewayConfig, Instances, Program, Revision, StartFailure, StartFailureKind, StopReason};
 
 /// What all functions of a gateway share.
 pub(crate) struct Shared {
@@ -59,7 +59,7 @@ enum Effect {
     Refuse(oneshot::Sender<Result<Slot, Refusal>>, Refusal),
     Prepared(Vec<oneshot::Sender<Result<(), StartFailure>>>, Result<(), StartFailure>),
     Start(Arc<Instance>),
-    Stop(Arc<Instance>),
+    Stop(Arc<Instance>, StopReason),
 }
 
 impl Function {
@@ -180,8 +180,8 @@ impl Function {
                 self.names().insert(instance.name.clone(), (Arc::clone(self), instance.id));
                 self.shared.runtime.spawn(start(Arc::clone(self), instance));
             }
-            Effect::Stop(instance) => {
-                self.shared.runtime.spawn(stop(Arc::clone(self), instance));
+            Effect::Stop(instance, why) => {
+                self.shared.runtime.spawn(stop(Arc::clone(self), instance, why));
             }
         }
     }
@@ -223,7 +223,9 @@ impl Inner {
                 self.instances.insert(instance.id, Arc::clone(&instance));
                 Some(Effect::Start(instance))
             }
-            Action::Stop { instance } => self.instances.get(&instance).cloned().map(Effect::Stop),
+            Action::Stop { instance, why } => {
+                self.instances.get(&instance).cloned().map(|instance| Effect::Stop(instance, why))
+            }
             Action::Grant { waiter, instance, kind, cold } => {
                 let sender = self.waiters.remove(&waiter)?;
                 let instance = Arc::clone(self.instances.get(&instance)?);
@@ -285,9 +287,9 @@ async fn start_in_time(shared: &Shared, instance: &Instance) -> Result<crate::St
     }
 }
 
-async fn stop(function: Arc<Function>, instance: Arc<Instance>) {
-    tracing::info!(application.id = %function.id, instance.id = %instance.name, "instance is stopped");
-    let stop = tokio::spawn(function.shared.instances.stop(instance.name.clone()));
+async fn stop(function: Arc<Function>, instance: Arc<Instance>, why: StopReason) {
+    tracing::info!(application.id = %function.id, instance.id = %instance.name, ?why, "instance is stopped");
+    let stop = tokio::spawn(function.shared.instances.stop(instance.name.clone(), why));
     if let Err(panic) = stop.await {
         tracing::error!(instance.id = %instance.name, %panic, "the stop broke off");
     }

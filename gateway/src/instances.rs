@@ -63,11 +63,16 @@ pub trait Instances: Send + Sync + 'static {
     /// Ends an instance (SIGTERM, grace, SIGKILL) and resolves when nothing of it is left. Called for every
     /// instance that was asked to start: also when its start failed, is still going on (and then once more when
     /// it is over), or when it has exited by itself. Has to bear all of these, and being called twice.
-    fn stop(&self, instance: String) -> BoxFuture<'static, ()>;
+    fn stop(&self, instance: String, why: StopReason) -> BoxFuture<'static, ()>;
 
     /// The instance has given its first answer: what was put off for a quick start may happen now (the CPU
     /// limit). Called once per instance; must not block.
     fn first_answer(&self, instance: &str);
+
+    /// A request was given up: the instance did not answer within the revision's limit. Must not block.
+    fn timed_out(&self, instance: &str, request_id: &str) {
+        let _ = (instance, request_id);
+    }
 
     /// Whether a process of the instance was killed for want of memory since this was last asked. Asked when the
     /// instance lives and says that it lost its worker.
@@ -120,6 +125,21 @@ pub struct StartFailure {
     pub message: String,
     /// The class of the cause, which callers see.
     pub kind: StartFailureKind,
+}
+
+/// Why an instance is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// Nobody called it.
+    Idle,
+    /// Another revision serves.
+    Replaced,
+    /// Its revision was prepared and is not wanted.
+    Discarded,
+    /// The function is deleted, or the server ends.
+    Closed,
+    /// It has ended by itself, takes no connection, or never was ready.
+    Ended,
 }
 
 /// Class of a failed start: whose fault, in a word.

@@ -38,7 +38,7 @@ pub use config::{GatewayConfig, Scheme};
 pub use control::NotPrepared;
 pub use instances::{
     Address, BoxFuture, Dial, Instances, Phase, Program, Revision, StartFailure, StartFailureKind,
-    StartedInstance,
+    StartedInstance, StopReason,
 };
 pub use listen::{Listening, Plain, Protocol, Secure};
 pub use route::RouteState;

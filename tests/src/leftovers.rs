@@ -158,6 +158,16 @@ pub(crate) fn sandboxes(data: &Path) -> BTreeSet<String> {
     inhabited.map(|group| group.file_name().to_string_lossy().into_owned()).collect()
 }
 
+/// The processes in a sandbox.
+pub(crate) fn processes_of(data: &Path, sandbox: &str) -> Vec<u32> {
+    let groups = parents_of_sandboxes(data).into_iter().map(|parent| parent.join(sandbox));
+    let texts = groups.filter_map(|group| fs::read_to_string(group.join("cgroup.procs")).ok());
+    let processes: BTreeSet<u32> = texts
+        .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    processes.into_iter().collect()
+}
+
 /// The children of a process whose command line has this argument.
 pub(crate) fn children(parent: u32, argument: &str) -> Vec<u32> {
     let of_parent = |pid: &u32| stat(*pid).is_some_and(|stat| stat.parent == parent);

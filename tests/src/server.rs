@@ -234,6 +234,12 @@ impl Server {
         leftovers::sandboxes(&self.data())
     }
 
+    /// Ids of the processes of a sandbox, as this machine has them.
+    #[must_use]
+    pub fn processes_of(&self, sandbox: &str) -> Vec<u32> {
+        leftovers::processes_of(&self.data(), sandbox)
+    }
+
     fn log_path(&self) -> PathBuf {
         self.folder.path().join("server.log")
     }

@@ -5,6 +5,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use contract::api::CronRunState;
 use futures_util::future::BoxFuture;
 use tokio::{task::JoinSet, time::Instant};
 
@@ -12,6 +13,7 @@ use super::{Timetable, clock};
 use crate::{
     AppState,
     effect::effect,
+    logs::About,
     store::{Call, End, Start, StoreError, Tick, new_id, persist},
 };
 
@@ -130,11 +132,27 @@ async fn try_act(state: &AppState, caller: Arc<dyn Caller>, tick: &Tick, now: i6
             return Ok(());
         }
     };
+    let about = About { request: Some(&call.request_id), ..About::default() };
+    state.logs.event(&call.application_id, about, &format!("cron {}: it calls", call.cron_id));
     let end = effect("cron.call", caller.call(call.clone())).await;
     tracing::info!(
         cron.id = %call.cron_id, application.id = %call.application_id, request_id = %call.request_id,
         status = end.status_code, error = end.error_message, "a cron was called"
     );
+    if let Some(text) = trouble(&call, &end) {
+        state.logs.event(&call.application_id, about, &text);
+    }
     let ended = clock::now();
     persist(|| state.store.finish_run(&call, &end, ended)).await
+}
+
+/// What an application's owner should know of a call that did not succeed.
+fn trouble(call: &Call, end: &End) -> Option<String> {
+    if end.state == CronRunState::Succeeded {
+        return None;
+    }
+    let status = end.status_code.map_or_else(String::new, |status| format!(" with status {status}"));
+    let why = Some(&end.error_message).filter(|why| !why.is_empty());
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    Some(format!("cron {}: the call failed{status}{why}", call.cron_id))
 }

@@ -20,7 +20,11 @@ use super::{
     Platform,
     scratch::{Scratch, words},
 };
-use crate::effect::effect;
+use crate::{
+    effect::effect,
+    logs::{About, Logs},
+    store::deploys::Deploy,
+};
 
 const MEMORY_MB: u32 = 1536;
 /// Unpacked modules lie in memory, beside the compiler.
@@ -34,6 +38,8 @@ pub(super) struct SandboxCompile {
     backend: Arc<dyn Backend>,
     builds: PathBuf,
     deploy_id: String,
+    application_id: String,
+    logs: Logs,
     runtime: Handle,
     proxy: Option<ModuleProxy>,
 }
@@ -53,11 +59,13 @@ struct Run<'j> {
 
 impl SandboxCompile {
     /// For one deploy; its files go below the platform's `builds/`.
-    pub(super) fn new(platform: &Platform, deploy_id: &str) -> Self {
+    pub(super) fn new(platform: &Platform, deploy: &Deploy) -> Self {
         Self {
             backend: Arc::clone(&platform.backend),
             builds: platform.builds.clone(),
-            deploy_id: deploy_id.to_owned(),
+            deploy_id: deploy.id.clone(),
+            application_id: deploy.application_id.clone(),
+            logs: platform.logs.clone(),
             runtime: Handle::current(),
             proxy: platform.module_proxy.clone(),
         }
@@ -152,7 +160,12 @@ impl SandboxCompile {
             .block_on(effect(run.effect, self.backend.compile(spec)))
             .map_err(|error| CompileError::Unavailable(error.to_string()))?;
         match outcome {
-            CompileOutcome::Exited(0) => Ok(Ok(())),
+            CompileOutcome::Exited(0) => {
+                // What a failure says is told as its cause.
+                let said = words(&mut log).map_err(unavailable)?;
+                self.logs.event(&self.application_id, About::default(), &said);
+                Ok(Ok(()))
+            }
             CompileOutcome::Exited(_) => {
                 let said = words(&mut log).map_err(unavailable)?;
                 Ok(Err(if said.is_empty() {

@@ -10,7 +10,7 @@ use oci::digest::Hasher;
 use oci::image::Image;
 use oci::{Digest, Reference};
 
-use super::{Platform, compile::SandboxCompile, job::Failure, precompile::SandboxPrecompile};
+use super::{Platform, compile::SandboxCompile, job::Failure, news, precompile::SandboxPrecompile};
 use crate::effect::effect;
 use crate::store::{Code, deploys::Deploy};
 
@@ -48,7 +48,7 @@ pub(super) async fn build(
     })?;
     // Never closed.
     let _place = platform.building.acquire().await.map_err(Failure::because)?;
-    let compile = SandboxCompile::new(platform, &deploy.id);
+    let compile = SandboxCompile::new(platform, deploy);
     let precompile = SandboxPrecompile::new(platform, deploy, runtime, &base);
     let (handler, limits) = (code.handler.clone(), platform.archive_limits);
     let digest = deploy.archive.iter().map(|archive| ("zipship.archive.digest", &archive.digest));
@@ -76,6 +76,7 @@ pub(super) async fn build(
     .await?;
     for warning in &built.report.warnings {
         tracing::warn!(deploy.id = %deploy.id, application.id = %deploy.application_id, "{warning}");
+        news::said(platform, deploy, &format!("warning: {warning}"));
     }
     Ok(built)
 }

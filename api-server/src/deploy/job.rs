@@ -9,7 +9,7 @@ use contract::api::Privacy;
 use gateway::RouteState;
 
 use super::{
-    LEASE, Platform,
+    LEASE, Platform, news,
     routes::{self, Routes},
     source, switch, verify,
 };
@@ -42,6 +42,7 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
     // Whichever comes first: the end of the walk, or the loss of the lease (a newer deploy took over). Dropping
     // the walk is safe anywhere: every step may be repeated, and the gateway is told below.
     let made = OnceLock::new();
+    news::begins(platform, &deploy);
     let walked = tokio::select! {
         walked = walk(platform, deploy.clone(), &made) => walked,
         lost = hold_lease(platform, &deploy) => Err(Failure::Store(lost)),
@@ -52,6 +53,7 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
         }
         Err(Failure::Store(error @ StoreError::Stale { .. })) => {
             tracing::info!(deploy.id = %deploy.id, application.id = %deploy.application_id, %error, "deploy was superseded");
+            news::superseded(platform, &deploy);
         }
         // The row keeps its state; when its lease has run out it is claimed again.
         Err(Failure::Store(error)) => {
@@ -76,13 +78,18 @@ async fn walk(platform: &Platform, mut deploy: Deploy, made: &OnceLock<String>) 
         let started = tokio::time::Instant::now();
         let step = deploy.state;
         let mut digest = None;
+        news::step(platform, &deploy);
         match step {
             DeployState::Queued => {}
             DeployState::Fetching => source = Some(source::fetch(platform, &deploy).await?),
             DeployState::Building => source = Some(source::build(platform, &deploy, source.take()).await?),
             DeployState::Pushing => digest = Some(source::push(platform, &deploy, source.take()).await?),
             DeployState::Verifying => revision = Some(verify::verify(platform, &deploy, made).await?),
-            DeployState::Switching => switch::switch(platform, &deploy, revision.take()).await?,
+            DeployState::Switching => {
+                let version = revision.as_ref().map_or(0, |revision: &Revision| revision.version);
+                switch::switch(platform, &deploy, revision.take()).await?;
+                news::ready(platform, &deploy, version);
+            }
             DeployState::Ready | DeployState::Error => return Ok(()),
         }
         tracing::info!(
@@ -122,6 +129,7 @@ async fn hold_lease(platform: &Platform, deploy: &Deploy) -> StoreError {
 
 async fn fail(platform: &Platform, routes: &Routes, deploy: &Deploy, cause: &str) {
     tracing::warn!(deploy.id = %deploy.id, application.id = %deploy.application_id, cause, "deploy failed");
+    news::failed(platform, deploy, cause);
     match platform.store.deploy_failed(deploy, cause).await {
         Ok(()) => routes.set(&deploy.application_id, routes::failed()),
         Err(error) => {

@@ -17,6 +17,7 @@ mod compile;
 mod container;
 mod image;
 mod job;
+mod news;
 mod precompile;
 mod queue;
 mod routes;
@@ -37,7 +38,7 @@ use gateway::Gateway;
 use runner::Backend;
 use tokio::sync::Semaphore;
 
-use crate::{archives, instances::LocalInstances, store::Store};
+use crate::{archives, instances::LocalInstances, logs::Logs, store::Store};
 
 pub use queue::Deployer;
 
@@ -50,6 +51,8 @@ const LEASE: Duration = Duration::from_secs(30);
 pub struct Platform {
     /// The journal.
     pub store: Store,
+    /// Where what a deploy does is told to its owner.
+    pub logs: Logs,
     /// Uploaded archives.
     pub archives: archives::Disk,
     /// Limits of archives.

@@ -20,7 +20,12 @@ use super::{
     Platform,
     scratch::{Scratch, words},
 };
-use crate::{effect::effect, instances::LocalInstances, store::deploys::Deploy};
+use crate::{
+    effect::effect,
+    instances::LocalInstances,
+    logs::{About, Logs},
+    store::deploys::Deploy,
+};
 
 const MEMORY_MB: u32 = 1024;
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -36,6 +41,8 @@ pub(super) struct SandboxPrecompile {
     base: Arc<Base>,
     builds: PathBuf,
     deploy_id: String,
+    application_id: String,
+    logs: Logs,
     runtime: Handle,
 }
 
@@ -53,6 +60,8 @@ impl SandboxPrecompile {
             base: Arc::clone(base),
             builds: platform.builds.clone(),
             deploy_id: deploy.id.clone(),
+            application_id: deploy.application_id.clone(),
+            logs: platform.logs.clone(),
             runtime: Handle::current(),
         })
     }
@@ -110,6 +119,8 @@ impl Precompile for SandboxPrecompile {
         }
         let caches = self.in_sandbox(job).unwrap_or_else(|error| {
             tracing::warn!(deploy.id = %self.deploy_id, %error, "a function goes without compiled caches");
+            let text = format!("warning: it starts without compiled caches: {error}");
+            self.logs.event(&self.application_id, About::default(), &text);
             Caches::default()
         });
         Ok(caches)

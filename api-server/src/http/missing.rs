@@ -3,14 +3,7 @@
 use axum::extract::Request;
 use contract::api::ApiError;
 
-use super::{HttpError, auth::Caller};
-
-/// An operation of the document that this server does not have yet.
-pub(super) async fn not_implemented(_caller: Caller, request: Request) -> HttpError {
-    let message =
-        format!("{} {} is not implemented by this server yet", request.method(), request.uri().path());
-    HttpError(ApiError::NotImplemented { message })
-}
+use super::HttpError;
 
 /// No such path.
 pub(super) async fn not_found(request: Request) -> HttpError {

@@ -11,6 +11,7 @@ mod environment;
 mod error;
 mod functions;
 mod json;
+mod logs;
 mod missing;
 mod namespaces;
 mod openapi;

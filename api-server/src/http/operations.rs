@@ -2,7 +2,7 @@
 
 use super::{
     applications::{self, Wire as _},
-    crons, namespaces,
+    crons, logs, namespaces,
     operation::{DELETE, GET, Group, Operation, PATCH, POST, PUT},
     registry, runtimes, tokens, uploads,
 };
@@ -19,6 +19,7 @@ pub(super) fn operations() -> Vec<Group> {
         Group { name: "functions", base: BASE, operations: of_functions() },
         Group { name: "containers", base: BASE, operations: of_containers() },
         Group { name: "crons", base: BASE, operations: of_crons() },
+        Group { name: "logs", base: BASE, operations: of_logs() },
         Group { name: "tokens", base: BASE, operations: of_tokens() },
         Group { name: "registry", base: registry, operations: of_the_registry() },
         Group { name: "archives", base: "", operations: of_archives() },
@@ -120,6 +121,14 @@ fn of_crons() -> Vec<Operation> {
     let says = "Deletes the cron; a call that runs is not broken off.";
     let delete = Operation::new(DELETE, one, "deleteCron", says, crons::delete);
     vec![list, create, get, update, delete]
+}
+
+fn of_logs() -> Vec<Operation> {
+    let says =
+        "Lines that a function or container said, and what the platform did with it; the newest first.";
+    let list = Operation::new(GET, "/logs", "listLogs", says, logs::list)
+        .query(|config| logs::parameters(config.limits.page_size));
+    vec![list]
 }
 
 fn of_tokens() -> Vec<Operation> {

@@ -130,7 +130,7 @@ impl Pairs {
     }
 
     /// The page asked for; `None` when neither key is there.
-    fn page(&self, largest: u32, problems: &mut Problems) -> Option<Page> {
+    pub(super) fn page(&self, largest: u32, problems: &mut Problems) -> Option<Page> {
         let (number, size) = (self.number("page", problems), self.number("page_size", problems));
         if number.is_none() && size.is_none() {
             return None;

@@ -1,6 +1,6 @@
 //! The routes: every operation, and what describes them.
 
-use axum::{Router, middleware, routing::any};
+use axum::{Router, middleware};
 
 use super::{missing, openapi, operations::operations, request_id};
 use crate::AppState;
@@ -15,14 +15,8 @@ pub fn router(state: AppState) -> Router {
         }
     }
     router
-        .nest("/functions/v1alpha2/regions/{region}", not_here_yet())
         .fallback(missing::not_found)
         .method_not_allowed_fallback(missing::method_not_allowed)
         .layer(middleware::from_fn(request_id::layer))
         .with_state(state)
-}
-
-/// Of the document, and no operation of this server yet.
-fn not_here_yet() -> Router<AppState> {
-    Router::new().route("/logs", any(missing::not_implemented))
 }

@@ -58,12 +58,8 @@ pub(super) async fn start(
     let mut followers = Vec::new();
     let mut output = |stream| -> Result<_, StartFailure> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).map_err(platform)?;
-        let of = Follower {
-            stream,
-            function: revision.function_id.clone(),
-            instance: instance.to_owned(),
-            words: words.clone(),
-        };
+        let said = inner.logs.said(&revision.function_id, instance);
+        let of = Follower { stream, said, words: words.clone() };
         followers.push(follow_raw(reader, of).map_err(platform)?);
         Ok(writer)
     };

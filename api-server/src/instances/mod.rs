@@ -6,6 +6,7 @@
 //! of ours ([`foreign`]): it listens on a port of its own network, into which the runner gives us sockets.
 
 mod environment;
+mod events;
 mod foreign;
 mod image;
 mod logs;
@@ -19,11 +20,11 @@ use std::{
 };
 
 use contract::limits::cpu_of_memory;
-use gateway::{BoxFuture, Instances, Revision, StartFailure, StartFailureKind, StartedInstance};
+use gateway::{BoxFuture, Instances, Revision, StartFailure, StartFailureKind, StartedInstance, StopReason};
 use runner::{Backend, Exited};
 use tokio::sync::oneshot;
 
-use crate::store::Store;
+use crate::{logs::Logs, store::Store};
 
 /// What a stopped instance has to finish.
 const GRACE: Duration = Duration::from_secs(10);
@@ -36,6 +37,7 @@ struct Inner {
     store: Store,
     registry: registry::store::Disk,
     backend: Arc<dyn Backend>,
+    logs: Logs,
     run: PathBuf,
     known: Mutex<Known>,
 }
@@ -48,6 +50,8 @@ struct Known {
     cpu: HashMap<String, u32>,
     /// Kills for want of memory that were told already, by instance.
     oom_kills: HashMap<String, u64>,
+    /// Instances from their start until nothing of them is left.
+    running: HashMap<String, events::Running>,
     /// Diff ids that the runner has unpacked.
     unpacked: HashSet<String>,
 }
@@ -59,9 +63,10 @@ impl LocalInstances {
         store: Store,
         registry: registry::store::Disk,
         backend: Arc<dyn Backend>,
+        logs: Logs,
         run: PathBuf,
     ) -> Self {
-        Self(Arc::new(Inner { store, registry, backend, run, known: Mutex::default() }))
+        Self(Arc::new(Inner { store, registry, backend, logs, run, known: Mutex::default() }))
     }
 
     /// Unpacks the layers of an image that the registry has. What is unpacked already costs nothing.
@@ -81,9 +86,10 @@ impl LocalInstances {
             known.oom_kills.remove(&exited.instance);
             known.starting.remove(&exited.instance)
         };
-        if let Some(waiting) = waiting {
-            // The start may have been given up.
-            let _ = waiting.send(exited.clone());
+        match waiting {
+            // The start may have been given up; it tells its end itself.
+            Some(waiting) => drop(waiting.send(exited.clone())),
+            None => self.0.ended(exited),
         }
     }
 }
@@ -116,12 +122,18 @@ impl Instances for LocalInstances {
         instance: String,
     ) -> BoxFuture<'static, Result<StartedInstance, StartFailure>> {
         let inner = Arc::clone(&self.0);
-        Box::pin(async move { start::start(&inner, &revision, &instance).await })
+        Box::pin(async move {
+            let watch = events::Start::begin(&inner, &revision, &instance);
+            let started = start::start(&inner, &revision, &instance).await;
+            watch.end(&started);
+            started
+        })
     }
 
-    fn stop(&self, instance: String) -> BoxFuture<'static, ()> {
+    fn stop(&self, instance: String, why: StopReason) -> BoxFuture<'static, ()> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
+            inner.stops(&instance, why);
             // One that is not ready has nothing to finish, and may not yet listen to SIGTERM.
             let starting = inner.known().starting.contains_key(&instance);
             let grace = if starting { Duration::ZERO } else { GRACE };
@@ -131,6 +143,7 @@ impl Instances for LocalInstances {
             inner.known().starting.remove(&instance);
             // It never had one when its start failed early.
             let _ = tokio::fs::remove_file(inner.socket(&instance)).await;
+            inner.stopped(&instance, why);
         })
     }
 
@@ -140,8 +153,17 @@ impl Instances for LocalInstances {
             let running = inner.backend.list().await.unwrap_or_default();
             let Some(info) = running.into_iter().find(|info| info.id == instance) else { return false };
             let told = inner.known().oom_kills.insert(instance, info.oom_kills).unwrap_or(0);
-            info.oom_kills > told
+            let is_news = info.oom_kills > told;
+            if is_news {
+                inner.lost_a_process(&info.id);
+            }
+            is_news
         })
+    }
+
+    fn timed_out(&self, instance: &str, request_id: &str) {
+        let text = "a request was given up: the instance did not answer it in time";
+        self.0.tell_of_request(instance, Some(request_id), text);
     }
 
     fn first_answer(&self, instance: &str) {

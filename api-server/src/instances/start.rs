@@ -53,7 +53,7 @@ pub(super) async fn start(
         log: log_writer,
         control: control_file(&environment::control(&launch)).map_err(platform)?,
     };
-    logs::follow(log, revision.function_id.clone(), instance.to_owned()).map_err(platform)?;
+    logs::follow(log, inner.logs.said(&revision.function_id, instance)).map_err(platform)?;
     let ready = pipe::Receiver::from_owned_fd(ready).map_err(platform)?;
     let exited = expect_exit(inner, instance, revision.memory_mb);
     inner.backend.start(spec(revision, instance, &found), fds).await.map_err(platform)?;

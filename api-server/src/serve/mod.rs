@@ -23,6 +23,7 @@ use crate::{
     deploy::{self, Deployer, Platform},
     http,
     instances::LocalInstances,
+    logs::Logs,
     registry_access::RegistryAccess,
     removal,
     secrets::{Keys, Sealer},
@@ -95,12 +96,18 @@ pub async fn run(
     let own = own_address(config.listen).to_string();
 
     let run_dir = config.data.join(RUN);
-    let instances =
-        LocalInstances::new(state.store.clone(), state.blobs.clone(), Arc::clone(&backend), run_dir);
+    let instances = LocalInstances::new(
+        state.store.clone(),
+        state.blobs.clone(),
+        Arc::clone(&backend),
+        state.logs.clone(),
+        run_dir,
+    );
     let gateway = Gateway::new(gateway, Arc::new(instances.clone()));
     tokio::spawn(tell_exits(Arc::clone(&backend), instances.clone(), Arc::clone(&gateway)));
     let deployer = Deployer::new(Platform {
         store: state.store.clone(),
+        logs: state.logs.clone(),
         archives: state.archives.clone(),
         archive_limits: config.archive_limits,
         bases: bases.clone(),
@@ -139,6 +146,7 @@ pub async fn run(
     let crons = tokio::spawn(scheduler.run(async move { drop(crons_end.await) }, SHUTDOWN));
     let deploys = tokio::spawn(deployer.run());
     let collector = tokio::spawn(collector::run(state.blobs.clone()));
+    let log_budgets = tokio::spawn(state.logs.clone().run());
     announce(Announcement { address: config.listen, first, runtimes: bases.keys().cloned().collect() });
 
     stop.await;
@@ -147,12 +155,15 @@ pub async fn run(
     // start, while one that saw its instance go would end in error.
     deploys.abort();
     collector.abort();
+    log_budgets.abort();
     let _ = deploys.await;
     drop(end_crons);
     let (_, left, _) = tokio::join!(listening.stop(SHUTDOWN), gateway.shutdown(SHUTDOWN), crons);
     if let Err(left) = left {
         tracing::warn!(?left, "instances were left to the launcher");
     }
+    // Nothing speaks any more: the last words are written.
+    state.logs.close().await;
     state.store.close().await;
     Ok(())
 }
@@ -161,6 +172,7 @@ pub async fn run(
 struct State {
     keys: Keys,
     store: Store,
+    logs: Logs,
     archives: archives::Disk,
     blobs: registry::store::Disk,
     access: Arc<RegistryAccess>,
@@ -181,12 +193,14 @@ impl State {
         let blobs =
             registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;
         let access = Arc::new(RegistryAccess::new(store.clone(), config.registry_quota));
-        Ok(Self { keys, store, archives, blobs, access })
+        let logs = Logs::new(config.logs(), config.log_limits, store.clone());
+        Ok(Self { keys, store, logs, archives, blobs, access })
     }
 
     fn api(&self, config: Config, deployments: Arc<dyn Deployments>) -> AppState {
         let presigner = Presigner::new(&self.keys);
-        AppState::new(config, self.store.clone(), self.archives.clone(), presigner, deployments)
+        let (store, logs) = (self.store.clone(), self.logs.clone());
+        AppState::new(config, store, self.archives.clone(), logs, presigner, deployments)
     }
 
     /// A client of the embedded registry that may do everything; not to be used with any other.

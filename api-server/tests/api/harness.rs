@@ -13,6 +13,7 @@ use api_server::{
     AppState, Config, Deployments,
     archives::{Disk, Presigner},
     http::router,
+    logs::Logs,
     secrets::{Keys, Sealer},
     store::{Bootstrap, Store},
 };
@@ -91,7 +92,9 @@ impl Server {
         let store = Store::serve(&config.database(), Sealer::new(&master)).await.unwrap();
         let archives = Disk::open(&config.archives()).unwrap();
         let calls = Arc::new(Calls::default());
-        let state = AppState::new(config, store, archives, Presigner::new(&master), calls.clone());
+        let logs = Logs::new(config.logs(), config.log_limits, store.clone());
+        let presigner = Presigner::new(&master);
+        let state = AppState::new(config, store, archives, logs, presigner, calls.clone());
         let router = router(state.clone());
         let document = Arc::new(document(router.clone()).await);
         Self { directory, state, calls, router, document, database }

@@ -17,6 +17,7 @@ mod killpoints;
 mod libraries;
 mod lists;
 mod locked;
+mod logs;
 mod namespaces;
 mod registry;
 mod rotation;

@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 pub(crate) mod invoke;
 pub(crate) mod keys;
 pub(crate) mod local_shim;
+pub(crate) mod log_limits;
 pub(crate) mod push;
 pub(crate) mod registry;
 pub(crate) mod secrets;

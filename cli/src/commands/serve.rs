@@ -22,6 +22,7 @@ use crate::go_proxy;
 
 use super::build::limits::Limits;
 use super::database::DatabaseArguments;
+use super::log_limits::LogArguments;
 
 /// How long the server may take to end; a little more than running requests have.
 const SHUTDOWN: Duration = Duration::from_secs(15);
@@ -79,6 +80,8 @@ pub(crate) struct Serve {
     /// Most megabytes that the images of one namespace may take in the registry together [default: no limit].
     #[arg(long, value_name = "MB")]
     pub(crate) registry_quota: Option<u64>,
+    #[command(flatten)]
+    pub(crate) logs: LogArguments,
     /// Logs as JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,

@@ -8,6 +8,7 @@ use api_server::{
     AppState, Config, Deployments,
     archives::{Disk, Presigner},
     http::router,
+    logs::Logs,
     secrets::{Keys, Sealer},
     store::{Bootstrap, Store},
 };
@@ -43,7 +44,8 @@ impl Served {
         let first = store.bootstrap(&config.first_key_file()).await.unwrap().unwrap();
         let archives = Disk::open(&config.archives()).unwrap();
         let presigner = Presigner::new(&master);
-        let state = AppState::new(config, store, archives, presigner, std::sync::Arc::new(Nobody));
+        let logs = Logs::new(config.logs(), config.log_limits, store.clone());
+        let state = AppState::new(config, store, archives, logs, presigner, std::sync::Arc::new(Nobody));
         let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", socket.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(socket, router(state)).await });

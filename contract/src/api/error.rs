@@ -78,11 +78,6 @@ pub enum ApiError {
         /// The sentence a user reads.
         message: String,
     },
-    /// 501: an operation of the document that this server does not have.
-    NotImplemented {
-        /// The sentence a user reads.
-        message: String,
-    },
     /// 503: the database does not answer now; the same request may succeed a little later.
     Unavailable {
         /// The sentence a user reads.
@@ -105,7 +100,6 @@ impl ApiError {
             Self::PayloadTooLarge { .. } => 413,
             Self::Locked { .. } => 423,
             Self::Internal { .. } => 500,
-            Self::NotImplemented { .. } => 501,
             Self::Unavailable { .. } => 503,
         }
     }

@@ -5,6 +5,7 @@ pub mod container;
 pub mod cron;
 pub mod error;
 pub mod function;
+pub mod log;
 pub mod namespace;
 pub mod page;
 pub mod token;
@@ -15,6 +16,7 @@ pub use container::{Container, Containers, CreateContainer, UpdateContainer};
 pub use cron::{CreateCron, Cron, CronRun, CronRunState, CronStatus, Crons, UpdateCron};
 pub use error::{ApiError, ArgumentDetail, ArgumentReason, PermissionDetail, QuotaDetail};
 pub use function::{CreateFunction, Function, Functions, Runtimes, UpdateFunction};
+pub use log::{Log, LogOrder, Logs};
 pub use namespace::{
     CreateNamespace, Namespace, NamespaceStatus, Namespaces, RegistryNamespace, UpdateNamespace,
 };

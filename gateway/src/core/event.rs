@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Revision, StartFailure, StartFailureKind};
+use crate::{Revision, StartFailure, StartFailureKind, StopReason};
 
 /// Time since the gateway was made.
 pub(crate) type Time = Duration;
@@ -77,7 +77,7 @@ pub(crate) enum Action {
     /// Start this instance; answer with `Started` or `StartFailed`.
     Start { instance: InstanceId, revision: Arc<Revision> },
     /// Stop it; answer with `Stopped`.
-    Stop { instance: InstanceId },
+    Stop { instance: InstanceId, why: StopReason },
     /// The request has a place in the instance; answer with `Released`.
     Grant { waiter: WaiterId, instance: InstanceId, kind: WaiterKind, cold: Option<Cold> },
     /// The request gets none.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Action, InstanceId, Time, WaiterKind};
-use crate::Revision;
+use crate::{Revision, StopReason};
 
 /// An instance from the decision to start it until nothing is left of it.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Instance {
     pub(crate) slots: u32,
     pub(crate) in_flight: u32,
     pub(crate) probes: u32,
+    /// Why it drains or is stopped.
+    why: StopReason,
     /// When its start was asked for.
     pub(super) asked: Time,
     /// When it became ready.
@@ -44,6 +46,7 @@ impl Instance {
             slots: 0,
             in_flight: 0,
             probes: 0,
+            why: StopReason::Ended,
             asked: now,
             ready: Duration::MAX,
         }
@@ -86,10 +89,10 @@ impl Instance {
     }
 
     /// Gives no more slots. One that is starting has nothing to finish and is stopped at once.
-    pub(super) fn drain(&mut self, until: Time, actions: &mut Vec<Action>) {
+    pub(super) fn drain(&mut self, until: Time, why: StopReason, actions: &mut Vec<Action>) {
         match &mut self.phase {
-            Phase::Starting { .. } => self.end(actions),
-            Phase::Ready { .. } => self.phase = Phase::Draining { until },
+            Phase::Starting { .. } => self.end(why, actions),
+            Phase::Ready { .. } => (self.phase, self.why) = (Phase::Draining { until }, why),
             Phase::Draining { until: earlier } => *earlier = until.min(*earlier),
             Phase::Stopping { .. } => {}
         }
@@ -100,11 +103,17 @@ impl Instance {
         self.phase = Phase::Draining { until: Time::ZERO };
     }
 
+    /// It has nothing left, or no time: stops it.
+    pub(super) fn end_drain(&mut self, actions: &mut Vec<Action>) {
+        self.end(self.why, actions);
+    }
+
     /// Stops it.
-    pub(super) fn end(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn end(&mut self, why: StopReason, actions: &mut Vec<Action>) {
+        self.why = why;
         let start_pending = matches!(self.phase, Phase::Starting { .. });
         self.phase = Phase::Stopping { start_pending, stops: 1 };
-        actions.push(Action::Stop { instance: self.id });
+        actions.push(Action::Stop { instance: self.id, why });
     }
 
     /// The start of an instance that was abandoned is over: the first stop may have come too early to find it.
@@ -112,7 +121,7 @@ impl Instance {
         if let Phase::Stopping { start_pending: start_pending @ true, stops } = &mut self.phase {
             *start_pending = false;
             *stops += 1;
-            actions.push(Action::Stop { instance: self.id });
+            actions.push(Action::Stop { instance: self.id, why: self.why });
         }
     }
 

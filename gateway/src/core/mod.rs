@@ -32,7 +32,7 @@ pub(crate) use event::{
 pub(crate) use instance::{Instance, Phase};
 use known::{Cause, Known};
 
-use crate::{GatewayConfig, Revision, StartFailure};
+use crate::{GatewayConfig, Revision, StartFailure, StopReason};
 
 /// Everything that is known of one function.
 #[derive(Debug)]
@@ -197,7 +197,7 @@ impl State {
             return instance.start_resolved(actions);
         }
         instance.start_is_over();
-        instance.end(actions);
+        instance.end(StopReason::Ended, actions);
         let revision_id = instance.revision.id.clone();
         if let Some(known) = self.known(&revision_id) {
             known.failed(now, Cause::Start(failure.kind), &config);
@@ -230,7 +230,7 @@ impl State {
         let config = Arc::clone(&self.config);
         let Some(instance) = self.instances.iter_mut().find(|i| i.id == id) else { return };
         let draining = matches!(instance.phase, Phase::Draining { .. });
-        instance.end(actions);
+        instance.end(StopReason::Ended, actions);
         let revision_id = instance.revision.id.clone();
         if !draining && let Some(known) = self.known(&revision_id) {
             known.failed(now, Cause::Crash, &config);
@@ -278,13 +278,14 @@ impl State {
         let Some(at) = self.next.iter().position(|known| known.revision.id == revision_id) else { return };
         let Some(old) = self.live.replace(self.next.remove(at)) else { return };
         let until = now + old.revision.timeout + self.config.timeout_slack;
-        self.retire(&old, until, actions);
+        self.retire(&old, until, StopReason::Replaced, actions);
     }
 
     fn discard(&mut self, now: Time, revision_id: &str, actions: &mut Vec<Action>) {
         let Some(at) = self.next.iter().position(|known| known.revision.id == revision_id) else { return };
         let known = self.next.remove(at);
-        self.retire(&known, now + known.revision.timeout + self.config.timeout_slack, actions);
+        let until = now + known.revision.timeout + self.config.timeout_slack;
+        self.retire(&known, until, StopReason::Discarded, actions);
     }
 
     fn close(&mut self, now: Time, actions: &mut Vec<Action>) {
@@ -294,22 +295,22 @@ impl State {
         }
         let until = now + self.config.close_limit;
         for known in self.live.take().into_iter().chain(std::mem::take(&mut self.next)) {
-            self.retire(&known, until, actions);
+            self.retire(&known, until, StopReason::Closed, actions);
         }
         for instance in &mut self.instances {
-            instance.drain(until, actions);
+            instance.drain(until, StopReason::Closed, actions);
         }
     }
 
     /// A revision that is neither live nor next any more: no new slots, and whoever waits for it is told.
-    fn retire(&mut self, known: &Known, until: Time, actions: &mut Vec<Action>) {
+    fn retire(&mut self, known: &Known, until: Time, why: StopReason, actions: &mut Vec<Action>) {
         let revision_id = &known.revision.id;
         if known.preparing {
             let result = Err(abandoned());
             actions.push(Action::Prepared { revision_id: revision_id.clone(), result });
         }
         for instance in self.instances.iter_mut().filter(|i| i.revision.id == *revision_id) {
-            instance.drain(until, actions);
+            instance.drain(until, why, actions);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::event::{Action, Cold, InstanceId, Refusal, Time, WaiterKind};
 use super::instance::{Instance, Phase};
 use super::{State, Waiter, balance};
-use crate::Revision;
+use crate::{Revision, StopReason};
 
 /// Instances of the live revision that count.
 #[derive(Debug, Clone, Copy, Default)]
@@ -122,7 +122,9 @@ impl State {
         let live = self.live.as_ref().map(|live| live.revision.id.as_str());
         for instance in &mut self.instances {
             match instance.phase {
-                Phase::Draining { until } if instance.is_empty() || until <= now => instance.end(actions),
+                Phase::Draining { until } if instance.is_empty() || until <= now => {
+                    instance.end_drain(actions);
+                }
                 Phase::Ready { idle_since }
                     if surplus > 0
                         && instance.is_empty()
@@ -130,7 +132,7 @@ impl State {
                         && live == Some(instance.revision.id.as_str()) =>
                 {
                     surplus -= 1;
-                    instance.end(actions);
+                    instance.end(StopReason::Idle, actions);
                 }
                 _ => {}
             }

@@ -152,7 +152,7 @@ impl World {
                     };
                     assert!(self.instances.insert(instance, seen).is_none());
                 }
-                Action::Stop { instance } => {
+                Action::Stop { instance, .. } => {
                     self.instances.get_mut(&instance).expect("stop of a known instance").stopped = true;
                     self.stops.push(instance);
                 }

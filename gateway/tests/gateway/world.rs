@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway::{
     Address, BoxBody, BoxFuture, Gateway, GatewayConfig, Instances, Phase, Program, Revision, RouteState,
-    StartFailure, StartFailureKind, StartedInstance,
+    StartFailure, StartFailureKind, StartedInstance, StopReason,
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -129,7 +129,7 @@ impl Instances for Adapter {
         })
     }
 
-    fn stop(&self, instance: String) -> BoxFuture<'static, ()> {
+    fn stop(&self, instance: String, _: StopReason) -> BoxFuture<'static, ()> {
         let fake = Arc::clone(&self.0);
         Box::pin(async move {
             fake.kill(&instance);

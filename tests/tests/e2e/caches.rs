@@ -4,6 +4,8 @@
 use serde_json::{Value, json};
 use zipship_tests::{Function, Server, Spec, Zip};
 
+use crate::logs::{log_when, messages};
+
 const PYTHON: Spec<'_> = Spec { runtime: "python311", handler: "handler.handle", privacy: "public" };
 const NODE: Spec<'_> = Spec { runtime: "node22", handler: "handler.handle", privacy: "public" };
 
@@ -70,7 +72,8 @@ async fn a_python_function_with_packages_starts_from_what_was_compiled() -> anyh
     assert!(names.contains(&&"package/dep/__pycache__/m7.cpython-311.pyc".to_owned()), "{names:?}");
     // What the interpreter itself says it has read.
     let said = "code object from '/home/app/function/package/dep/__pycache__/m7.cpython-311.pyc'";
-    assert!(server.log().contains(said), "{}", server.log());
+    log_when(server.api(), &function.id, |lines| messages(lines).iter().any(|line| line.contains(said)))
+        .await?;
 
     // The same archive is the same image, and so it is where nothing was kept of it.
     function.redeploy(&archive).await?;
@@ -136,9 +139,10 @@ async fn a_large_bundle_of_node_22_starts_from_its_compile_cache() -> anyhow::Re
     let _ = server.api().patch(&path, &native).await?.expect(200);
     function.redeploy(&Zip::of("handler.js", &bundle)).await?;
     assert_eq!(function.call().await?.text(), "/home/app/function/.node-compile-cache");
-    let log = server.log();
-    let accepted =
-        log.lines().any(|line| line.contains("function/handler.js") && line.contains("was accepted"));
-    assert!(accepted, "{log}");
+    log_when(server.api(), &function.id, |lines| {
+        let mut lines = messages(lines).into_iter();
+        lines.any(|line| line.contains("function/handler.js") && line.contains("was accepted"))
+    })
+    .await?;
     server.stop()
 }

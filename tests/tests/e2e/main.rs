@@ -21,6 +21,7 @@ mod images;
 mod isolation;
 mod keys;
 mod killpoints;
+mod logs;
 mod lone;
 mod own_base;
 mod private;

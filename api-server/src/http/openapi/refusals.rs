@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Types of errors, the status of each as [`ApiError::status`] has it, and when it comes.
-const TYPES: [(&str, u16, &str); 13] = [
+const TYPES: [(&str, u16, &str); 12] = [
     (
         "invalid_arguments",
         400,
@@ -32,7 +32,6 @@ const TYPES: [(&str, u16, &str); 13] = [
     ("payload_too_large", 413, "The body is larger than the limit."),
     ("locked", 423, "An operator has locked the resource."),
     ("internal", 500, "The server's fault; its log has the cause under the answer's `X-Request-Id`."),
-    ("not_implemented", 501, "An operation that this server does not have."),
     (
         "unavailable",
         503,

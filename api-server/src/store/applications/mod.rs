@@ -198,6 +198,17 @@ impl Store {
         row.as_ref().map(|row| Application::read(row, &self.sealer)).transpose()
     }
 
+    /// The organization of an application; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn owner_of(&self, id: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT n.organization_id FROM applications a JOIN namespaces n ON n.id = a.namespace_id
+             WHERE a.id = $1";
+        let row = sqlx::query(sql).bind(id.to_owned()).fetch_optional(&self.readers).await?;
+        Ok(row.map(|row| row.try_get("organization_id")).transpose()?)
+    }
+
     /// Ids and states of all applications there are, oldest first: what a start makes routes of.
     ///
     /// # Errors

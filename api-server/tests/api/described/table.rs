@@ -65,6 +65,14 @@ const PROOFS: &[(&str, &[&str])] = &[
     ("getCron", &["a_cron_is_ready_once_stored_and_answered_whole"]),
     ("updateCron", &["a_patch_changes_what_it_names_alone"]),
     ("deleteCron", &["a_deleted_cron_is_gone"]),
+    (
+        "listLogs",
+        &[
+            "pages_of_a_log_stay_while_lines_are_written",
+            "a_log_is_its_tenants_own_and_goes_with_its_application",
+            "what_is_over_the_rate_is_counted_and_told",
+        ],
+    ),
     ("listRuntimes", &["every_argument_outside_its_constraint_is_named"]),
     (
         "issueToken",

@@ -80,6 +80,10 @@ impl<'a> World<'a> {
                     let id = self.make(name).await.unwrap_or_else(|| panic!("nothing makes a {name}"));
                     ask.path.push((name.to_owned(), id));
                 }
+                Some("query") if parameter["required"] == true && name.ends_with("_id") => {
+                    let id = self.make(name).await.unwrap_or_else(|| panic!("nothing makes a {name}"));
+                    ask.query.push((name.to_owned(), id));
+                }
                 Some("query") if parameter["required"] == true => {
                     let least = parameter["schema"]["minimum"].as_u64().unwrap();
                     ask.query.push((name.to_owned(), least.to_string()));

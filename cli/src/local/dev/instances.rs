@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use futures_util::future::join_all;
 use gateway::{
     Address, BoxFuture, Gateway, Instances, Revision, StartFailure, StartFailureKind, StartedInstance,
+    StopReason,
 };
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
@@ -159,7 +160,7 @@ impl Instances for Local {
         Box::pin(self.clone().run(revision, instance))
     }
 
-    fn stop(&self, instance: String) -> BoxFuture<'static, ()> {
+    fn stop(&self, instance: String, _: StopReason) -> BoxFuture<'static, ()> {
         let process = self.known().running.get(&instance).cloned();
         let local = self.clone();
         Box::pin(async move {

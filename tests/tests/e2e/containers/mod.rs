@@ -150,7 +150,8 @@ async fn a_container_runs_as_user_1000_with_its_variables_and_its_images_own_set
     assert!(!environment.iter().any(|one| one.as_str().unwrap().starts_with("ZIPSHIP_")), "{environment:?}");
     assert!(answer.header("server-timing").is_empty() && !answer.header("x-request-id").is_empty());
     // What it said is in the log, its variables are in no file of the server's or the launcher's.
-    assert!(server.log().contains("listening on :8080"), "{}", server.log());
+    let said = crate::logs::log(api, &container.id).await?;
+    assert!(crate::logs::messages(&said).contains(&"listening on :8080"), "{said:?}");
     assert!(!server.log().contains("marker-5f1b"));
     no_file_has(&server.data(), "marker-5f1b")?;
 

@@ -24,6 +24,8 @@ async fn a_project_of_node_and_python_is_deployed_called_redeployed_and_removed(
         answer,
         json!({"version": "first", "everywhere": "of the namespace", "both": "of the function"})
     );
+    let logs = project.run(&["logs", "--function", "hello"])?;
+    assert!(logs.contains("deploy: version 1 is ready") && logs.contains("hello was called"), "{logs}");
     let greeting = call(api, &endpoint(&said, "greet")?, None).await?.expect(200);
     assert_eq!(greeting, json!({"message": "Hello from python", "everywhere": "of the namespace"}));
     let namespace = namespace(api, "web").await?;

@@ -1,4 +1,5 @@
 module.exports.handle = (event, context, callback) => {
+  console.log('hello was called');
   const response = {
     statusCode: 200,
     body: JSON.stringify({ version: 'first', everywhere: process.env.everywhere, both: process.env.both }),

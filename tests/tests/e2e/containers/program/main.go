@@ -8,12 +8,14 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,6 +74,22 @@ func describe(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// speak says numbered lines, each by one call, and after each of them writes its number to /tmp/said.
+func speak(r *http.Request, pause time.Duration) {
+	count, _ := strconv.Atoi(r.URL.Query().Get("count"))
+	said, err := os.Create("/tmp/said")
+	if err != nil {
+		panic(err)
+	}
+	for number := 1; number <= count; number++ {
+		fmt.Printf("line %d\n", number)
+		said.WriteAt(binary.LittleEndian.AppendUint64(nil, uint64(number)), 0)
+		if number%50 == 0 {
+			time.Sleep(pause)
+		}
+	}
+}
+
 func listen(address string) {
 	http.HandleFunc("/", private(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, os.Getenv("ANSWER"))
@@ -82,6 +100,12 @@ func listen(address string) {
 	})
 	http.HandleFunc("/end", func(w http.ResponseWriter, r *http.Request) {
 		os.Exit(7)
+	})
+	http.HandleFunc("/say", func(w http.ResponseWriter, r *http.Request) {
+		speak(r, 0)
+	})
+	http.HandleFunc("/speak", func(w http.ResponseWriter, r *http.Request) {
+		go speak(r, 20*time.Millisecond)
 	})
 	fmt.Println("listening on", address)
 	panic(http.ListenAndServe(address, nil))
