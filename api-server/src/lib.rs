@@ -18,6 +18,7 @@ pub mod slug;
 pub mod state;
 pub mod store;
 pub mod tokens;
+pub mod usage;
 
 pub use config::Config;
 pub use state::{AppState, Deployments};

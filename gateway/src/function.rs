@@ -14,6 +14,7 @@ use crate::core::{
 };
 use crate::hold::Slot;
 use crate::instance::Instance;
+use crate::usage::{Counters, Ledger};
 use crate::{GatewayConfig, Instances, Program, Revision, StartFailure, StartFailureKind, StopReason};
 
 /// What all functions of a gateway share.
@@ -28,12 +29,16 @@ pub(crate) struct Shared {
     pub(crate) waiting: AtomicUsize,
     /// Instances by name, for whoever reports their exits.
     pub(crate) by_name: Mutex<HashMap<String, (Arc<Function>, InstanceId)>>,
+    /// What functions used.
+    pub(crate) ledger: Ledger,
 }
 
 /// One function.
 pub(crate) struct Function {
     pub(crate) id: String,
     pub(crate) shared: Arc<Shared>,
+    /// What it used.
+    pub(crate) used: Arc<Counters>,
     inner: Mutex<Inner>,
     /// The clock has to look again.
     sooner: Notify,
@@ -67,6 +72,7 @@ impl Function {
         let function = Arc::new(Self {
             id: id.to_owned(),
             shared: Arc::clone(shared),
+            used: shared.ledger.open(id),
             inner: Mutex::new(Inner {
                 state: State::new(Arc::clone(&shared.config)),
                 probe: None,

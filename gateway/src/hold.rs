@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::core::{Cold, Outcome, Refusal, WaiterId, WaiterKind};
 use crate::function::{self, Function, Shared};
 use crate::instance::Instance;
+use crate::usage::{Invocation, Used};
 
 /// A request's place in an instance. Dropping it returns it.
 pub(crate) struct Slot {
@@ -21,6 +22,8 @@ pub(crate) struct Slot {
     /// Set when the request waited for a start.
     pub(crate) cold: Option<Cold>,
     pub(crate) granted: Instant,
+    /// What is counted of it.
+    pub(crate) invocation: Invocation,
 }
 
 impl Slot {
@@ -30,7 +33,15 @@ impl Slot {
         kind: WaiterKind,
         cold: Option<Cold>,
     ) -> Self {
-        Self { function, instance, kind, outcome: Outcome::Broken, cold, granted: Instant::now() }
+        Self {
+            function,
+            instance,
+            kind,
+            outcome: Outcome::Broken,
+            cold,
+            granted: Instant::now(),
+            invocation: Invocation::NotSent,
+        }
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -40,6 +51,14 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if self.kind == WaiterKind::Request {
+            self.function.used.add(&Used {
+                invocation: self.invocation,
+                is_cold: self.cold.is_some(),
+                duration: self.granted.elapsed(),
+                memory_mb: self.instance.revision.memory_mb,
+            });
+        }
         function::release(&self.function, self.instance.id, self.kind, self.outcome);
     }
 }

@@ -3,7 +3,7 @@
 //! A request comes in at [`Gateway::forward`]: its path names a function ([`route`]), it is held until an
 //! instance of the live revision has a place for it ([`hold`]; [`core`] decides, starts instances and balances),
 //! goes to that instance and its answer back ([`proxy`]), and the end of the answer returns the place. The
-//! gateway knows no runner, no store and no deploys: it asks [`Instances`] and is told ([`control`]).
+//! gateway knows no runner, no store and no deploys: it asks [`Instances`] and is told ([`control`]). What functions used is counted in [`usage`].
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -23,6 +23,7 @@ mod probe;
 mod proxy;
 mod route;
 mod snapshot;
+mod usage;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
@@ -43,6 +44,7 @@ pub use instances::{
 pub use listen::{Listening, Plain, Protocol, Secure};
 pub use route::RouteState;
 pub use snapshot::{FunctionSnapshot, InstancePhase, InstanceSnapshot, Snapshot};
+pub use usage::Usage;
 
 /// What a body in transit may fail with.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -72,6 +74,7 @@ impl Gateway {
             started: Instant::now(),
             waiting: AtomicUsize::new(0),
             by_name: Mutex::new(HashMap::new()),
+            ledger: usage::Ledger::default(),
         };
         Arc::new(Self { table: route::Table::default(), changing: Mutex::new(()), shared: Arc::new(shared) })
     }

@@ -16,6 +16,7 @@ use crate::core::Outcome;
 use crate::hold::Slot;
 use crate::instance::Exit;
 use crate::pool::Pool;
+use crate::usage::Invocation;
 use crate::{BodyError, BoxBody};
 
 /// Connections that are tried for one slot: one that was kept, then new ones.
@@ -49,6 +50,8 @@ pub(crate) async fn exchange(
     match tokio::time::timeout(limit, send(pool, request)).await {
         Ok(Ok((response, connection))) => {
             slot.outcome = Outcome::Answered;
+            let failed = response.status().is_server_error();
+            slot.invocation = if failed { Invocation::Failed } else { Invocation::Answered };
             slot.instance.answered(&*slot.shared().instances);
             Ok(response.map(|body| Answering::new(body, slot, connection)))
         }
@@ -59,11 +62,15 @@ pub(crate) async fn exchange(
             Err(Failed::NotSent(request))
         }
         Ok(Err(Unanswered::Broken)) => {
+            slot.invocation = Invocation::Failed;
             let instance = slot.instance.clone();
             drop(slot);
             Err(Failed::Broken(instance.exit_within(EXIT_NOTICE).await))
         }
-        Err(_) => Err(Failed::TimedOut),
+        Err(_) => {
+            slot.invocation = Invocation::Failed;
+            Err(Failed::TimedOut)
+        }
     }
 }
 
@@ -165,7 +172,7 @@ impl Body for Answering {
             }
             Some(Err(error)) => {
                 if let Some((mut slot, _connection)) = self.held.take() {
-                    slot.outcome = Outcome::Broken;
+                    (slot.outcome, slot.invocation) = (Outcome::Broken, Invocation::Failed);
                 }
                 Poll::Ready(Some(Err(error.into())))
             }

@@ -17,6 +17,7 @@ mod compile;
 mod container;
 mod image;
 mod job;
+mod locks;
 mod news;
 mod precompile;
 mod queue;
@@ -38,7 +39,7 @@ use gateway::Gateway;
 use runner::Backend;
 use tokio::sync::Semaphore;
 
-use crate::{archives, instances::LocalInstances, logs::Logs, store::Store};
+use crate::{archives, instances::LocalInstances, logs::Logs, store::Store, usage::UsageKeeper};
 
 pub use queue::Deployer;
 
@@ -75,6 +76,8 @@ pub struct Platform {
     pub instances: LocalInstances,
     /// Serves it.
     pub gateway: Arc<Gateway>,
+    /// Keeps what was used before an application goes.
+    pub usage: Arc<UsageKeeper>,
     /// Where compile jobs have their files, `builds/` of the server's directory.
     pub builds: PathBuf,
     /// Layers that were made before. Functions share it: a layer is found by all that it is made from, so what is

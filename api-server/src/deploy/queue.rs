@@ -24,8 +24,8 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Runs the deploys of the journal. Cheap to clone.
 #[derive(Clone)]
 pub struct Deployer {
-    platform: Arc<Platform>,
-    routes: Arc<Routes>,
+    pub(super) platform: Arc<Platform>,
+    pub(super) routes: Arc<Routes>,
     wake: Arc<Notify>,
 }
 
@@ -128,8 +128,12 @@ impl Deployments for Deployer {
     }
 
     fn removed(&self, function_id: &str) -> BoxFuture<'static, ()> {
-        let routes = Arc::clone(&self.routes);
+        let (routes, usage) = (Arc::clone(&self.routes), Arc::clone(&self.platform.usage));
         let function_id = function_id.to_owned();
-        Box::pin(async move { routes.remove(&function_id).await })
+        Box::pin(async move {
+            routes.remove(&function_id).await;
+            // Its last requests belong to its organization too; afterwards nobody knows which that was.
+            usage.keep().await;
+        })
     }
 }

@@ -26,6 +26,7 @@ mod runtimes;
 mod settings;
 mod tokens;
 mod uploads;
+mod usage;
 
 pub use error::HttpError;
 pub use router::router;

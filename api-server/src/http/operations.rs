@@ -4,7 +4,7 @@ use super::{
     applications::{self, Wire as _},
     crons, logs, namespaces,
     operation::{DELETE, GET, Group, Operation, PATCH, POST, PUT},
-    registry, runtimes, tokens, uploads,
+    registry, runtimes, tokens, uploads, usage,
 };
 use crate::store::{Code, Image};
 
@@ -21,6 +21,7 @@ pub(super) fn operations() -> Vec<Group> {
         Group { name: "crons", base: BASE, operations: of_crons() },
         Group { name: "logs", base: BASE, operations: of_logs() },
         Group { name: "tokens", base: BASE, operations: of_tokens() },
+        Group { name: "usage", base: BASE, operations: of_usage() },
         Group { name: "registry", base: registry, operations: of_the_registry() },
         Group { name: "archives", base: "", operations: of_archives() },
     ]
@@ -137,6 +138,14 @@ fn of_tokens() -> Vec<Operation> {
         .query(|_| tokens::parameters())
         .refuses(&["transient_state"]);
     vec![issue]
+}
+
+fn of_usage() -> Vec<Operation> {
+    let says = "What functions and containers used, a row a day and application, also of deleted ones.";
+    vec![
+        Operation::new(GET, "/usage", "listUsage", says, usage::list)
+            .query(|config| usage::parameters(&config.limits)),
+    ]
 }
 
 fn of_the_registry() -> Vec<Operation> {

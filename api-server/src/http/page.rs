@@ -91,7 +91,12 @@ impl List {
         problems.finish()?;
         caller.require_own(query.get("organization_id"), self.kind, "list")?;
         let filter = |name: &&'static str| query.get(name).map(|value| (*name, value.to_owned()));
-        Ok(Selection { filters: self.filters.iter().filter_map(filter).collect(), order, page })
+        Ok(Selection {
+            filters: self.filters.iter().filter_map(filter).collect(),
+            created: None,
+            order,
+            page,
+        })
     }
 
     fn order(&self, query: &Pairs, problems: &mut Problems) -> OrderBy {

@@ -28,6 +28,7 @@ use crate::{
     removal,
     secrets::{Keys, Sealer},
     store::{Bootstrap, Store},
+    usage::UsageKeeper,
 };
 
 /// Sockets of instances, below the data directory.
@@ -105,6 +106,7 @@ pub async fn run(
     );
     let gateway = Gateway::new(gateway, Arc::new(instances.clone()));
     tokio::spawn(tell_exits(Arc::clone(&backend), instances.clone(), Arc::clone(&gateway)));
+    let usage = Arc::new(UsageKeeper::new(state.store.clone(), Arc::clone(&gateway)));
     let deployer = Deployer::new(Platform {
         store: state.store.clone(),
         logs: state.logs.clone(),
@@ -119,6 +121,7 @@ pub async fn run(
         backend,
         instances,
         gateway: Arc::clone(&gateway),
+        usage: Arc::clone(&usage),
         builds: config.data.join(BUILDS),
         layers: Arc::new(
             LayerCache::open(&config.data.join(MADE_LAYERS.0), MADE_LAYERS.1)
@@ -144,7 +147,13 @@ pub async fn run(
     removal::resume(&api).await.map_err(failed("what was being deleted"))?;
     let (end_crons, crons_end) = oneshot::channel::<()>();
     let crons = tokio::spawn(scheduler.run(async move { drop(crons_end.await) }, SHUTDOWN));
+    let locks = tokio::spawn(deployer.clone().watch_locks());
     let deploys = tokio::spawn(deployer.run());
+    let (end_usage, usage_end) = oneshot::channel::<()>();
+    let keeping = tokio::spawn({
+        let usage = Arc::clone(&usage);
+        async move { usage.run(async move { drop(usage_end.await) }).await }
+    });
     let collector = tokio::spawn(collector::run(state.blobs.clone()));
     let log_budgets = tokio::spawn(state.logs.clone().run());
     announce(Announcement { address: config.listen, first, runtimes: bases.keys().cloned().collect() });
@@ -156,12 +165,17 @@ pub async fn run(
     deploys.abort();
     collector.abort();
     log_budgets.abort();
+    locks.abort();
     let _ = deploys.await;
     drop(end_crons);
     let (_, left, _) = tokio::join!(listening.stop(SHUTDOWN), gateway.shutdown(SHUTDOWN), crons);
     if let Err(left) = left {
         tracing::warn!(?left, "instances were left to the launcher");
     }
+    drop(end_usage);
+    let _ = keeping.await;
+    // After the last request.
+    usage.keep().await;
     // Nothing speaks any more: the last words are written.
     state.logs.close().await;
     state.store.close().await;

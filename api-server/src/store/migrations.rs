@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (3, "containers", include_str!("../migrations/0003_containers.sql")),
     (5, "names of keys", include_str!("../migrations/0005_names_of_keys.sql")),
     (6, "crons", include_str!("../migrations/0006_crons.sql")),
+    (8, "usage", include_str!("../migrations/0008_usage.sql")),
 ];
 
 /// Runs the steps that the database has not seen, all in one transaction, one program at a time.

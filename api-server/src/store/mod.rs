@@ -16,6 +16,7 @@ mod database;
 pub mod deploys;
 mod error;
 mod keys;
+mod locks;
 mod migrations;
 mod namespaces;
 mod postgres;
@@ -26,6 +27,7 @@ mod sealed;
 mod sqlite;
 mod tenant;
 mod uploads;
+mod usage;
 
 use std::sync::Arc;
 
@@ -41,6 +43,7 @@ pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use error::{StoreError, persist};
 pub(crate) use keys::hex;
 pub use keys::{KeyRow, NewKey, hash_key};
+pub use locks::Locked;
 pub use namespaces::{NamespaceRow, NewNamespace};
 use postgres::Role;
 pub use registry_namespaces::RegistryNamespaceRow;
@@ -49,6 +52,7 @@ pub(crate) use row::name_of;
 pub use sealed::SEALED;
 pub use tenant::{Held, Owned, Selection, Tenant};
 pub use uploads::{Archive, Upload};
+pub use usage::{DAY_MS, UsageDelta, UsageRow};
 
 use crate::{killpoint, secrets::Sealer};
 
@@ -91,6 +95,9 @@ pub const WRITES: &[&str] = &[
     "cron.finish",
     "cron.recover",
     "secrets.reseal",
+    "usage.add",
+    "lock.set",
+    "lock.clear",
 ];
 
 /// The store. Cheap to clone.

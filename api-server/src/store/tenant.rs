@@ -63,6 +63,8 @@ pub enum Held {
 pub struct Selection {
     /// Columns of the row's own table that must equal a value. The names are ours, never a caller's.
     pub filters: Vec<(&'static str, String)>,
+    /// Only rows made from the first of these on and before the second, in milliseconds since the Unix epoch.
+    pub created: Option<(i64, i64)>,
     /// Order; ties are broken by id.
     pub order: OrderBy,
     /// `None`: all.
@@ -96,8 +98,14 @@ impl Store {
             values.push(value.clone());
             condition += &format!(" AND {}.{column} = ${}", T::ALIAS, values.len());
         }
+        let instants: Vec<i64> = selection.created.iter().flat_map(|(from, to)| [*from, *to]).collect();
+        let mut parameters = values.len();
+        for operator in [">=", "<"].iter().take(instants.len()) {
+            parameters += 1;
+            condition += &format!(" AND {}.created {operator} ${parameters}", T::ALIAS);
+        }
         let mut tx = self.readers.begin().await?;
-        let total = bound_to(format!("SELECT COUNT(*) AS n FROM {condition}"), &values);
+        let total = bound_to(format!("SELECT COUNT(*) AS n FROM {condition}"), &values, &instants);
         let total = count(&total.fetch_one(&mut *tx).await?)?;
         let window = Window::of(selection.page, total);
         if window.take == 0 {
@@ -108,10 +116,10 @@ impl Store {
             "SELECT {} FROM {condition} {} LIMIT ${} OFFSET ${}",
             T::COLUMNS,
             order_clause(order, T::ALIAS),
-            values.len() + 1,
-            values.len() + 2
+            parameters + 1,
+            parameters + 2
         );
-        let chosen = bound_to(sql, &values).bind(signed(window.take)).bind(signed(window.skip));
+        let chosen = bound_to(sql, &values, &instants).bind(signed(window.take)).bind(signed(window.skip));
         let mut rows = chosen.fetch_all(&mut *tx).await?;
         if window.backwards {
             rows.reverse();
@@ -142,8 +150,9 @@ impl Window {
 }
 
 /// A query with these values for its first parameters.
-fn bound_to(sql: String, values: &[String]) -> Query<'static, Any, AnyArguments> {
-    values.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| query.bind(value.clone()))
+fn bound_to(sql: String, values: &[String], instants: &[i64]) -> Query<'static, Any, AnyArguments> {
+    let query = values.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, value| query.bind(value.clone()));
+    instants.iter().fold(query, |query, instant| query.bind(*instant))
 }
 
 /// The tenant's row of this id, on any connection.

@@ -27,3 +27,4 @@ mod store;
 mod tokens;
 mod tutorial;
 mod uploads;
+mod usage;

@@ -10,6 +10,7 @@ pub mod namespace;
 pub mod page;
 pub mod token;
 pub mod upload;
+pub mod usage;
 
 pub use application::{ApplicationStatus, Privacy};
 pub use container::{Container, Containers, CreateContainer, UpdateContainer};
@@ -23,3 +24,4 @@ pub use namespace::{
 pub use page::{OrderBy, Page};
 pub use token::IssuedToken;
 pub use upload::PresignedUrl;
+pub use usage::{Usage, UsageDay};

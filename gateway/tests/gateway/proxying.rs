@@ -41,6 +41,23 @@ async fn an_instance_sees_the_request_as_it_was_but_for_what_the_gateway_says() 
 }
 
 #[tokio::test]
+async fn requests_are_counted_where_they_end_and_probes_are_not() {
+    let world = World::serving(revision("r1"));
+    for _ in 0..3 {
+        world.get("/").await;
+    }
+    world.gateway.expect_probe(crate::world::FUNCTION, "nonce");
+    world.ask(World::request("/").header("x-zipship-probe", "nonce").body(Full::default()).unwrap()).await;
+    assert_eq!(world.get("/die").await.status, 502);
+    let taken = world.gateway.take_usage();
+    let [(function, used)] = taken.as_slice() else { panic!("{taken:?}") };
+    assert_eq!(function, crate::world::FUNCTION);
+    assert_eq!((used.invocations, used.errors, used.cold_starts), (4, 1, 1));
+    assert!(used.duration_ms >= 4 && used.memory_mb_ms == used.duration_ms * 128, "{used:?}");
+    assert_eq!(world.gateway.take_usage(), [], "each number is given away once");
+}
+
+#[tokio::test]
 async fn an_empty_path_is_a_slash() {
     let world = World::serving(revision("r1"));
     assert!(world.get("").await.body.starts_with("/\n"));

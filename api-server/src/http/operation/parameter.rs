@@ -30,6 +30,11 @@ impl Parameter {
         Self::new(name, says, json!({"type": "string", "format": "date-time"}))
     }
 
+    /// A day, `2030-01-31`.
+    pub(in crate::http) fn day(name: &'static str, says: impl Into<String>) -> Self {
+        Self::new(name, says, json!({"type": "string", "format": "date"}))
+    }
+
     /// A whole number from 1, bounded by `most` where larger ones are refused.
     pub(in crate::http) fn number(
         name: &'static str,

@@ -65,6 +65,9 @@ fn bad_in_query(schema: &Value) -> Vec<String> {
     if schema.get("enum").is_some() {
         values.push("something".to_owned());
     }
+    if schema["format"] == "date" {
+        values.extend(["yesterday", "2001-02-30", "2001-01-01T00:00:00Z"].map(str::to_owned));
+    }
     if schema["format"] == "date-time" {
         values.extend(["yesterday", "2001-01-01T00:00:00Z"].map(str::to_owned));
     }

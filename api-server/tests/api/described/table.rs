@@ -78,6 +78,13 @@ const PROOFS: &[(&str, &[&str])] = &[
         "issueToken",
         &["exactly_one_id_is_asked_for", "a_token_is_proven_by_the_key_beside_it_and_claims_what_was_asked"],
     ),
+    (
+        "listUsage",
+        &[
+            "usage_is_a_row_a_day_and_application_and_stays_when_that_goes",
+            "calls_are_counted_exactly_also_across_a_restart",
+        ],
+    ),
     ("getRegistryNamespace", &["the_tutorial_goes_from_namespace_to_pending_deploy"]),
     ("putArchive", &["only_exactly_the_announced_bytes_are_kept", "a_changed_or_expired_url_is_refused"]),
     ("getArchive", &["a_changed_or_expired_url_is_refused"]),

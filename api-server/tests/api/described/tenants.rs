@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use api_server::store::{DAY_MS, UsageDelta, now_ms};
 use serde_json::Value;
 
 use super::{
@@ -78,6 +79,17 @@ async fn what_is_anothers_deleted_or_never_was_looks_the_same_in_every_operation
     assert!(asked >= 20, "only {asked} parameters that name something were found");
 }
 
+/// What calls would do: no operation makes usage.
+async fn use_up(server: &Server, world: &World<'_>, name: &str, id: &str) {
+    let application_id = match name {
+        "namespace_id" => world.client.function(id, "used").await,
+        _ => id.to_owned(),
+    };
+    let used = gateway::Usage { invocations: 1, ..gateway::Usage::default() };
+    let day = now_ms().div_euclid(DAY_MS) * DAY_MS;
+    assert_eq!(server.state.store.add_usage(&[UsageDelta { application_id, day, used }]).await.unwrap(), 0);
+}
+
 async fn check(server: &Server, operation: Operation<'_>) -> usize {
     let document = server.document();
     let mut caller = World::new(document, server.client().await);
@@ -98,6 +110,10 @@ async fn check(server: &Server, operation: Operation<'_>) -> usize {
             if *place == Place::Query {
                 caller.fill(operation, name, &own).await;
                 other.fill(operation, name, &theirs).await;
+                if operation.name() == "listUsage" {
+                    use_up(server, &caller, name, &own).await;
+                    use_up(server, &other, name, &theirs).await;
+                }
             }
             (own, [theirs].into_iter().chain(caller.make_and_delete(name).await).collect())
         };
