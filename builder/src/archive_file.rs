@@ -85,6 +85,12 @@ impl ArchiveFile {
     }
 }
 
+impl AsRef<[u8]> for ArchiveFile {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Deref for ArchiveFile {
     type Target = [u8];
 

@@ -1,8 +1,8 @@
 //! A server's API, as commands reach it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use reqwest::Method;
 use serde::Deserialize;
@@ -10,6 +10,10 @@ use serde_json::Value;
 
 /// Where the API key is looked for.
 const KEY: &str = "ZIPSHIP_API_KEY";
+/// Where a server answers that was told nothing else.
+const OWN_URL: &str = "http://127.0.0.1:8080";
+/// The key of such a server.
+const OWN_CREDENTIALS: &str = "/var/lib/zipship/credentials.json";
 /// Elements in a page of a list; servers cut larger ones to this.
 const PAGE_SIZE: usize = 100;
 
@@ -22,11 +26,11 @@ pub(crate) struct Access {
         global = true,
         value_name = "URL",
         env = "ZIPSHIP_URL",
-        default_value = "http://127.0.0.1:8080"
+        default_value = OWN_URL
     )]
     url: String,
     /// File with the API key, such as `credentials.json` of the server's data directory; without it, the key is read
-    /// from $ZIPSHIP_API_KEY.
+    /// from $ZIPSHIP_API_KEY, else, for the server of this machine, from /var/lib/zipship/credentials.json.
     #[arg(long, global = true, value_name = "FILE", env = "ZIPSHIP_CREDENTIALS")]
     credentials: Option<PathBuf>,
     /// Region of the resources.
@@ -34,11 +38,26 @@ pub(crate) struct Access {
     region: String,
 }
 
+fn read_key(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    let parsed = serde_json::from_slice::<Credentials>(&text);
+    Ok(parsed.with_context(|| format!("{} is no file with an API key", file.display()))?.api_key)
+}
+
 /// A client with a key.
 pub(crate) struct Api {
     http: reqwest::Client,
     base: String,
     key: String,
+}
+
+/// What the server does not do.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refused {
+    /// The error's `type`.
+    kind: String,
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -50,22 +69,43 @@ impl Access {
     /// A client.
     pub(crate) fn client(&self) -> anyhow::Result<Api> {
         let key = match &self.credentials {
-            Some(file) => {
-                let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-                let parsed = serde_json::from_slice::<Credentials>(&text);
-                parsed.with_context(|| format!("{} is no file with an API key", file.display()))?.api_key
-            }
-            None => std::env::var(KEY).with_context(|| {
+            Some(file) => read_key(file)?,
+            None => std::env::var(KEY).or_else(|_| self.own_key()).with_context(|| {
                 format!("the API key is missing: set ${KEY}, or name a file with --credentials")
             })?,
         };
         let base = format!("{}/functions/v1alpha2/regions/{}", self.url.trim_end_matches('/'), self.region);
         Ok(Api { http: reqwest::Client::builder().build()?, base, key })
     }
+
+    /// On the server's own machine, for who may read it: the key that the server made at its first start. It goes to
+    /// no other server.
+    fn own_key(&self) -> anyhow::Result<String> {
+        ensure!(self.url == OWN_URL, "{} is not the server of this machine", self.url);
+        read_key(Path::new(OWN_CREDENTIALS))
+    }
 }
 
 impl Api {
-    /// Calls an operation; what it refuses is an error with the server's own words.
+    /// The client itself, for URLs that carry their own right.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// What is at a path; `None` when the server says that there is nothing.
+    pub(crate) async fn find(&self, path: &str) -> anyhow::Result<Option<Value>> {
+        match self.call(Method::GET, path, None).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error)
+                if error.downcast_ref::<Refused>().is_some_and(|refused| refused.kind == "not_found") =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls an operation; what it refuses is an error with the server's own words, a [`Refused`].
     pub(crate) async fn call(
         &self,
         method: Method,
@@ -83,10 +123,10 @@ impl Api {
         if status.is_success() {
             return answer.with_context(|| format!("{url} answers {status} without JSON"));
         }
-        match answer.unwrap_or_default()["message"].as_str() {
-            Some(message) => bail!("{message}"),
-            None => bail!("{url} answers {status}"),
-        }
+        let answer = answer.unwrap_or_default();
+        let text = |key: &str| answer[key].as_str().map(str::to_owned);
+        let message = text("message").unwrap_or_else(|| format!("{url} answers {status}"));
+        Err(Refused { kind: text("type").unwrap_or_default(), message }.into())
     }
 
     /// All elements of a list, which is called `name` in the answers; `query` ends with `&` unless it is empty.

@@ -24,8 +24,10 @@ struct Arguments {
 enum Command {
     /// Serves the functions of a directory on this machine and reloads them when their files change.
     Dev(commands::dev::Dev),
-    /// Sends one request to a function, from a directory on this machine.
-    Invoke(commands::invoke::Invoke),
+    /// Deploys a directory as a function and prints its URL.
+    Deploy(Box<commands::deploy::Deploy>),
+    /// Sends one request to a function: a deployed one, or one in a directory on this machine.
+    Invoke(Box<commands::invoke::Invoke>),
     /// Builds a function's image from its zip or directory, and pushes it.
     Build(Box<commands::build::Build>),
     /// Pushes an OCI image layout to a registry.
@@ -34,19 +36,39 @@ enum Command {
     Inspect(commands::inspect::Inspect),
     /// Lists and cleans a registry.
     Registry(commands::registry::command::Registry),
+    /// Namespaces of a server: create, list, get, update, delete.
+    #[command(visible_alias = "namespaces")]
+    Namespace(commands::namespace::NamespaceCommand),
+    /// Functions of a server: create, list, get, update, upload, deploy, delete.
+    #[command(visible_alias = "functions")]
+    Function(commands::function::FunctionCommand),
+    /// Containers of a server: create, list, get, update, deploy, delete.
+    #[command(visible_alias = "containers")]
+    Container(commands::container::ContainerCommand),
+    /// Tokens for callers of private functions and containers.
+    #[command(visible_alias = "tokens")]
+    Token(commands::token::TokenCommand),
+    /// What functions and containers used.
+    Usage(commands::usage::Usage),
     /// Crons of a server: create, list, get, update, delete.
     #[command(visible_alias = "crons")]
-    Cron(commands::cron::Cron),
+    Cron(commands::cron::CronCommand),
     /// Base images of the runtimes: build, list, update.
     Images(commands::images::Images),
     /// API keys of a server on this machine: create, list, revoke.
     Keys(commands::keys::Keys),
     /// Secrets that a server on this machine keeps: rotate the key that seals them.
     Secrets(commands::secrets::Secrets),
+    /// Locks a namespace, function or container of a server on this machine.
+    Lock(commands::lock::Lock),
+    /// Takes a lock away.
+    Unlock(commands::lock::Unlock),
     /// Runs everything on this machine: API, registry, builds, gateway, functions. Needs root.
     Serve(Box<commands::serve::Serve>),
     /// The configuration of `serve`: what holds and where it is from.
     Config(commands::config::Config),
+    /// Prints a script that completes commands in a shell.
+    Completion(commands::completion::Completion),
     /// The unprivileged part of `serve`, which starts it.
     #[command(hide = true)]
     Server,
@@ -69,25 +91,37 @@ fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Dev(dev) => commands::dev::run(&dev),
+        Command::Deploy(deploy) => commands::deploy::run(&deploy),
         Command::Invoke(invoke) => commands::invoke::run(&invoke),
         Command::LocalShim(shim) => commands::local_shim::run(&shim),
         Command::Build(build) => commands::build::run(&build),
         Command::Push(push) => commands::push::run(&push),
         Command::Inspect(inspect) => commands::inspect::run(&inspect),
         Command::Registry(registry) => commands::registry::command::run(&registry),
+        Command::Namespace(command) => commands::namespace::run(&command),
+        Command::Function(command) => commands::function::run(&command),
+        Command::Container(command) => commands::container::run(&command),
+        Command::Token(command) => commands::token::run(&command),
+        Command::Usage(usage) => commands::usage::run(&usage),
         Command::Cron(cron) => commands::cron::run(&cron),
         Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
+        Command::Lock(lock) => commands::lock::lock(&lock),
+        Command::Unlock(unlock) => commands::lock::unlock(&unlock),
         Command::Keys(keys) => commands::keys::run(&keys),
         Command::Secrets(secrets) => commands::secrets::run(&secrets),
         Command::Serve(serve) => commands::serve::run(*serve, &completed.given),
         Command::Config(config) => commands::config::run(&config),
+        Command::Completion(completion) => {
+            commands::completion::run(&completion, Arguments::command());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Server => commands::server::run(),
     };
     match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            if error.is::<local::Usage>() { ExitCode::from(local::EXIT_USAGE) } else { ExitCode::FAILURE }
+            if error.is::<local::Usage>() { ExitCode::from(wrong_arguments()) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -96,13 +130,19 @@ fn main() -> ExitCode {
 fn refuse(error: &clap::Error) -> ExitCode {
     // Nobody may read it: then the exit code says it alone.
     let _ = error.print();
-    let name = std::env::args().nth(1);
-    match error.exit_code() {
-        0 => ExitCode::SUCCESS,
-        _ if matches!(name.as_deref(), Some("dev" | "invoke")) => ExitCode::from(local::EXIT_USAGE),
-        _ => ExitCode::from(2),
+    if error.exit_code() == 0 { ExitCode::SUCCESS } else { ExitCode::from(wrong_arguments()) }
+}
+
+/// `dev` and `invoke` use the exit codes of `sysexits.h`, since others mean something of the function there.
+fn wrong_arguments() -> u8 {
+    match std::env::args().nth(1).as_deref() {
+        Some("dev" | "invoke") => local::EXIT_USAGE,
+        _ => 2,
     }
 }
+
+#[cfg(test)]
+mod reference;
 
 #[cfg(test)]
 mod tests {

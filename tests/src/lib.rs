@@ -4,6 +4,7 @@
 //! A server that is stopped asserts that nothing is left of it: no process, no mount, no cgroup.
 
 mod api;
+mod command;
 mod container;
 mod docker_registry;
 mod example;
@@ -17,6 +18,7 @@ mod shim;
 mod zip;
 
 pub use api::{Answer, Api};
+pub use command::Ran;
 pub use container::Container;
 pub use docker_registry::DockerRegistry;
 pub use example::{Call, Example};

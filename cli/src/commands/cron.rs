@@ -6,40 +6,43 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use contract::api::Cron;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use serde_json::{Map, Value};
 
 use super::registry::wait;
-use crate::api::{Access, Api};
+use super::resource::{InNamespace, Remote, find_application};
+use crate::api::Api;
 
 /// Crons call a function or container whenever their schedule says so, in UTC.
 #[derive(Debug, Args)]
-pub(crate) struct Cron {
+pub(crate) struct CronCommand {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    access: Access,
-    /// Print JSON instead of text.
-    #[arg(long, global = true)]
-    json: bool,
+    remote: Remote,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Makes a cron.
     Create {
-        /// The function or container to call.
-        #[arg(value_name = "APPLICATION_ID")]
-        application_id: String,
+        /// The function or container to call, by name or id.
+        #[arg(value_name = "APPLICATION")]
+        application: String,
+        #[command(flatten)]
+        scope: InNamespace,
         #[command(flatten)]
         fields: Fields,
     },
     /// Lists crons.
     List {
-        /// Only those of this function or container.
-        #[arg(long, value_name = "ID")]
+        /// Only those of this function or container, by name or id.
+        #[arg(long, value_name = "NAME_OR_ID")]
         application: Option<String>,
+        #[command(flatten)]
+        scope: InNamespace,
     },
     /// Shows a cron and what came of its last call.
     Get {
@@ -50,9 +53,11 @@ enum Command {
     Update {
         /// Its id.
         id: String,
-        /// Another function or container to call.
-        #[arg(long, value_name = "ID")]
+        /// Another function or container to call, by name or id.
+        #[arg(long, value_name = "NAME_OR_ID")]
         application: Option<String>,
+        #[command(flatten)]
+        scope: InNamespace,
         #[command(flatten)]
         fields: Fields,
     },
@@ -73,51 +78,50 @@ struct Fields {
     args: Option<Map<String, Value>>,
 }
 
-pub(crate) fn run(cron: &Cron) -> anyhow::Result<ExitCode> {
-    let api = cron.access.client()?;
-    wait(cron.run(&api))??;
+pub(crate) fn run(command: &CronCommand) -> anyhow::Result<ExitCode> {
+    let api = command.remote.client()?;
+    wait(command.run(&api))??;
     Ok(ExitCode::SUCCESS)
 }
 
-impl Cron {
+impl CronCommand {
     async fn run(&self, api: &Api) -> anyhow::Result<()> {
         let one = |id: &str| format!("crons/{}", utf8_percent_encode(id, NON_ALPHANUMERIC));
         let answer = match &self.command {
-            Command::Create { application_id, fields } => {
-                let body = fields.body(Some(application_id));
+            Command::Create { application, scope, fields } => {
+                let body = fields.body(id_of(api, Some(application), scope).await?);
                 api.call(Method::POST, "crons", Some(&body)).await?
             }
-            Command::List { application } => {
-                let id = application.iter().map(|id| utf8_percent_encode(id, NON_ALPHANUMERIC));
-                let query: String = id.map(|id| format!("application_id={id}&")).collect();
-                Value::Array(api.list("crons", &query).await?)
+            Command::List { application, scope } => {
+                let id = id_of(api, application.as_ref(), scope).await?;
+                let query: String = id.map(|id| format!("application_id={id}&")).into_iter().collect();
+                return self.remote.tell_all::<Cron>(api, api.list("crons", &query).await?).await;
             }
             Command::Get { id } => api.call(Method::GET, &one(id), None).await?,
-            Command::Update { id, application, fields } => {
-                let body = fields.body(application.as_deref());
+            Command::Update { id, application, scope, fields } => {
+                let body = fields.body(id_of(api, application.as_ref(), scope).await?);
                 api.call(Method::PATCH, &one(id), Some(&body)).await?
             }
-            Command::Delete { id } => api.call(Method::DELETE, &one(id), None).await?,
+            Command::Delete { id } => {
+                let answer = api.call(Method::DELETE, &one(id), None).await?;
+                if self.remote.json {
+                    return self.remote.tell_json(&answer);
+                }
+                println!("deleted {id}");
+                return Ok(());
+            }
         };
-        self.tell(&answer)
-    }
-
-    fn tell(&self, answer: &Value) -> anyhow::Result<()> {
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(answer)?);
-            return Ok(());
-        }
-        match (&self.command, answer) {
-            (Command::Delete { id }, _) => println!("deleted {id}"),
-            (_, Value::Array(crons)) => print!("{}", show::table(crons)?),
-            (_, cron) => print!("{}", show::whole(cron)?),
-        }
-        Ok(())
+        self.remote.tell::<Cron>(api, &answer).await
     }
 }
 
+async fn id_of(api: &Api, which: Option<&String>, scope: &InNamespace) -> anyhow::Result<Option<String>> {
+    let Some(which) = which else { return Ok(None) };
+    Ok(Some(find_application(api, which, scope.namespace.as_deref()).await?.id))
+}
+
 impl Fields {
-    fn body(&self, application_id: Option<&str>) -> Value {
+    fn body(&self, application_id: Option<String>) -> Value {
         let mut body = Map::new();
         body.extend(application_id.map(|id| ("application_id".to_owned(), id.into())));
         body.extend(self.schedule.clone().map(|schedule| ("schedule".to_owned(), schedule.into())));

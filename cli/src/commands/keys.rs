@@ -1,16 +1,16 @@
 //! `zipship keys`: the API keys of a server on this machine, made, listed and revoked in its store. It may run
 //! meanwhile: it looks a key up at each request.
 
-mod expiry;
-
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use api_server::store::{Bootstrap, KeyRow, Store, now_ms};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{database::DatabaseArguments, state};
+use super::instant;
+use super::resource::cell;
+use super::state::OwnState;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing could be done (the reason is on standard error), \
     2 wrong arguments.";
@@ -34,24 +34,6 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
-struct Where {
-    /// The data directory of the server.
-    #[arg(long, default_value = "/var/lib/zipship", value_name = "DIR")]
-    data: PathBuf,
-    #[command(flatten)]
-    database: DatabaseArguments,
-    /// Print JSON instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Where {
-    fn open(&self, work: impl AsyncFnOnce(&Store) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        state::with(&self.data, &self.database, work)
-    }
-}
-
-#[derive(Debug, Args)]
 struct Create {
     /// Whose key; not needed while there is one organization only.
     #[arg(long, value_name = "ID", conflicts_with = "new_organization")]
@@ -63,16 +45,16 @@ struct Create {
     #[arg(long, value_name = "TEXT", conflicts_with = "new_organization")]
     name: Option<String>,
     /// When it ends: a time from now (90d, 12h, 30m, 10s) or a date (2030-01-31, 2030-01-31T12:00:00Z); without it, never.
-    #[arg(long, value_name = "WHEN", value_parser = expiry::parse, conflicts_with = "new_organization")]
+    #[arg(long, value_name = "WHEN", value_parser = instant::parse, conflicts_with = "new_organization")]
     expires: Option<i64>,
     #[command(flatten)]
-    place: Where,
+    place: OwnState,
 }
 
 #[derive(Debug, Args)]
 struct List {
     #[command(flatten)]
-    place: Where,
+    place: OwnState,
 }
 
 #[derive(Debug, Args)]
@@ -80,7 +62,7 @@ struct Revoke {
     /// The key's id, as `zipship keys list` prints it; not the key.
     id: String,
     #[command(flatten)]
-    place: Where,
+    place: OwnState,
 }
 
 /// Runs the sub-command.
@@ -113,7 +95,7 @@ impl Create {
         } else {
             println!("organization {}", row.organization_id);
             println!("id           {}", row.id);
-            println!("expires      {}", expiry::text(row.expires));
+            println!("expires      {}", instant::text(row.expires));
             println!("API key      {key} (shown once; send it as X-Auth-Token)");
         }
         Ok(())
@@ -140,7 +122,7 @@ impl List {
             println!("{:#}", Value::from(rows.iter().map(describe).collect::<Vec<_>>()));
             return Ok(());
         }
-        let name = |row: &KeyRow| printable(row.name.as_deref().unwrap_or("-"));
+        let name = |row: &KeyRow| cell(row.name.as_deref().unwrap_or("-"));
         let width = rows.iter().map(|row| name(row).chars().count()).max().unwrap_or(0).max("name".len());
         println!("{:<36}  {:<36}  {:<width$}  {:<20}  expires", "id", "organization", "name", "created");
         for row in &rows {
@@ -149,8 +131,8 @@ impl List {
                 row.id,
                 row.organization_id,
                 name(row),
-                expiry::text(Some(row.created)),
-                expiry::text(row.expires),
+                instant::text(Some(row.created)),
+                instant::text(row.expires),
                 if is_expired(row) { " (expired)" } else { "" },
             );
         }
@@ -183,18 +165,13 @@ fn is_expired(row: &KeyRow) -> bool {
     row.expires.is_some_and(|expires| expires <= now_ms())
 }
 
-/// A name is its maker's; control characters of it do not reach a terminal.
-fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 fn describe(row: &KeyRow) -> Value {
     json!({
         "id": row.id,
         "organization_id": row.organization_id,
         "name": row.name,
-        "created": expiry::text(Some(row.created)),
-        "expires": row.expires.map(|expires| expiry::text(Some(expires))),
+        "created": instant::text(Some(row.created)),
+        "expires": row.expires.map(|expires| instant::text(Some(expires))),
         "expired": is_expired(row),
     })
 }

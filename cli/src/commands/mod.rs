@@ -1,20 +1,31 @@
 //! One file a sub-command.
 
 pub(crate) mod build;
+pub(crate) mod completion;
 pub(crate) mod config;
+pub(crate) mod container;
 pub(crate) mod cron;
 pub(crate) mod database;
+pub(crate) mod deploy;
 pub(crate) mod dev;
+pub(crate) mod function;
 pub(crate) mod images;
 pub(crate) mod inspect;
+pub(crate) mod instant;
 pub(crate) mod invoke;
 pub(crate) mod keys;
 pub(crate) mod local_shim;
+pub(crate) mod lock;
 pub(crate) mod log_limits;
+pub(crate) mod namespace;
 pub(crate) mod push;
 pub(crate) mod registry;
+pub(crate) mod resource;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod server;
 pub(crate) mod state;
+pub(crate) mod token;
 pub(crate) mod transfer;
+pub(crate) mod upload;
+pub(crate) mod usage;

@@ -1,12 +1,12 @@
 //! `zipship secrets`: what a server on this machine keeps sealed. It may run meanwhile.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use api_server::{rotation, store::Store};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{database::DatabaseArguments, state};
+use super::state::OwnState;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing could be done or not all of it (the reason is on standard \
     error; the same command goes on where it stopped), 2 wrong arguments.";
@@ -26,21 +26,15 @@ enum Action {
 
 #[derive(Debug, Args)]
 struct Rotate {
-    /// The data directory of the server.
-    #[arg(long, default_value = "/var/lib/zipship", value_name = "DIR")]
-    data: PathBuf,
     #[command(flatten)]
-    database: DatabaseArguments,
-    /// Print JSON instead of text.
-    #[arg(long)]
-    json: bool,
+    place: OwnState,
 }
 
 /// Runs the sub-command.
 pub(crate) fn run(secrets: &Secrets) -> anyhow::Result<ExitCode> {
     match &secrets.action {
         Action::Rotate(rotate) => {
-            state::with(&rotate.data, &rotate.database, async |store| rotate.run(store).await)?;
+            rotate.place.open(async |store| rotate.run(store).await)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -50,7 +44,7 @@ impl Rotate {
     async fn run(&self, store: &Store) -> anyhow::Result<()> {
         let rotated = rotation::rotate(store).await?;
         let removed: Vec<String> = rotated.removed.iter().map(ToString::to_string).collect();
-        if self.json {
+        if self.place.json {
             let printed = json!({
                 "key": rotated.key.to_string(),
                 "removed": removed,

@@ -1,6 +1,10 @@
 //! The store of a server on this machine, for commands beside it.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use api_server::{
@@ -8,13 +12,34 @@ use api_server::{
     secrets::{Keys, Sealer},
     store::{Database, Store},
 };
+use clap::Args;
 use runner::local::server_dir;
 use rustix::process::{Gid, Uid};
 
 use super::database::DatabaseArguments;
 
+/// Where a server's state is.
+#[derive(Debug, Args)]
+pub(crate) struct OwnState {
+    /// The data directory of the server.
+    #[arg(long, default_value = "/var/lib/zipship", value_name = "DIR")]
+    data: PathBuf,
+    #[command(flatten)]
+    database: DatabaseArguments,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl OwnState {
+    /// Runs `work` on its store.
+    pub(crate) fn open<T>(&self, work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        with(&self.data, &self.database, work)
+    }
+}
+
 /// Runs `work` on the store in a data directory, as the user that the server is.
-pub(crate) fn with<T>(
+fn with<T>(
     data: &Path,
     database: &DatabaseArguments,
     work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,

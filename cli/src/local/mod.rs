@@ -7,7 +7,7 @@
 pub(crate) mod arguments;
 pub(crate) mod call;
 pub(crate) mod dev;
-mod environment;
+pub(crate) mod environment;
 pub(crate) mod event;
 pub(crate) mod function;
 mod golang;
@@ -18,7 +18,7 @@ pub(crate) mod logs;
 pub(crate) mod plan;
 pub(crate) mod process;
 mod python;
-mod runtime;
+pub(crate) mod runtime;
 mod serverless;
 
 /// The arguments, or the files that they name, are wrong: exit code 64 (`EX_USAGE`).

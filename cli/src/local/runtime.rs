@@ -82,17 +82,21 @@ fn by_handler(directory: &Path, handler: Option<&str>) -> Vec<(Language, String)
     for language in [Language::Node, Language::Python, Language::Golang] {
         let handler = handler.unwrap_or(language.default_handler());
         let Ok(handler) = Handler::parse(language, handler) else { continue };
-        let file = files(language, &handler).into_iter().find(|file| directory.join(file).is_file());
-        let file = match handler {
-            Handler::Package { path } => go_file(&directory.join(path)),
-            _ => file,
-        };
-        found.extend(file.map(|file| (language, file)));
+        found.extend(file_of(directory, language, &handler).map(|file| (language, file)));
     }
     found
 }
 
-fn files(language: Language, handler: &Handler) -> Vec<String> {
+/// The file of a directory in which a handler is; of a Go package the first by name.
+pub(crate) fn file_of(directory: &Path, language: Language, handler: &Handler) -> Option<String> {
+    match handler {
+        Handler::Package { path } => go_file(&directory.join(path)),
+        _ => files(language, handler).into_iter().find(|file| directory.join(file).is_file()),
+    }
+}
+
+/// Where a handler is looked for; nothing for Go, whose files may have any name.
+pub(crate) fn files(language: Language, handler: &Handler) -> Vec<String> {
     let endings: &[&str] = match language {
         Language::Node => &[".js", ".mjs", ".cjs", ".ts", ".mts", ".cts"],
         Language::Python => &[".py", "/__init__.py"],

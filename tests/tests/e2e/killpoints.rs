@@ -60,6 +60,7 @@ const OTHERS: &[&str] = &[
     "upload.create",
     "upload.complete",
     "deploy.release",
+    "usage.add",
 ];
 
 /// Passed by a deploy only that takes longer than a third of its lease; [`endings`] has one that does.
@@ -130,6 +131,7 @@ async fn walk(server: &Server) -> anyhow::Result<()> {
     let path = format!("functions/{}", function.id);
     let _ = server.api().patch(&path, &json!({"description": "changed"})).await?.expect(200);
     function.redeploy(&node("two")).await?;
+    assert_eq!(function.call().await?.status, 200);
     function.upload(b"no zip").await?;
     assert_eq!(function.deploy().await?["status"], "error");
     let golang = Function::create_in(server.api(), &function.namespace, GO).await?;

@@ -7,7 +7,7 @@ mod layers;
 pub(crate) mod limits;
 mod lock;
 mod output;
-mod pack;
+pub(crate) mod pack;
 mod precompile;
 pub(crate) mod product;
 
@@ -25,6 +25,7 @@ use clap::Args;
 use contract::runtime::{Language, Runtime};
 use oci::artifact::Attachment;
 use serde_json::{Value, json};
+use zip::CompressionMethod;
 
 use self::base::{Ground, Wanted};
 use self::output::Output;
@@ -151,7 +152,8 @@ fn is_registrys(error: &anyhow::Error) -> bool {
 fn build(arguments: &Build) -> anyhow::Result<Product> {
     let cache = arguments.layers.cache()?;
     let layers = arguments.layers.options(cache.as_ref())?;
-    let (archive, limits) = pack::archive(&arguments.source, arguments.limits.of_archives()?)?;
+    let (archive, limits) =
+        pack::archive(&arguments.source, arguments.limits.of_archives()?, CompressionMethod::Stored)?;
     let images = arguments.images_dir.clone().unwrap_or_else(super::images::defaults::images);
     let grounds = arguments.base.grounds(&Wanted {
         runtime: arguments.runtime,

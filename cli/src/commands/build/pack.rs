@@ -14,11 +14,16 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 /// Directories that no function needs.
 const LEFT_OUT: [&str; 3] = [".git", ".hg", ".svn"];
 
-/// The archive to build from, and how much of it there may be.
+/// The archive to build from, and how much of it there may be. `compression` is for a directory: what stays on this machine
+/// is stored, since the layer's writer compresses on all cores, and not at all what it finds in its cache.
 ///
 /// # Errors
 /// The path is neither a file nor a directory, or holds something else than files, directories and links.
-pub(super) fn archive(source: &Path, limits: ArchiveLimits) -> anyhow::Result<(ArchiveFile, ArchiveLimits)> {
+pub(crate) fn archive(
+    source: &Path,
+    limits: ArchiveLimits,
+    compression: CompressionMethod,
+) -> anyhow::Result<(ArchiveFile, ArchiveLimits)> {
     let about = || format!("reading {}", super::shown(source));
     let there = fs::metadata(source).with_context(about)?;
     if !there.is_dir() {
@@ -31,20 +36,24 @@ pub(super) fn archive(source: &Path, limits: ArchiveLimits) -> anyhow::Result<(A
     }
     let write = |file: &mut File| -> anyhow::Result<()> {
         let mut zip = ZipWriter::new(BufWriter::with_capacity(256 << 10, file));
-        add(&mut zip, source, "")?;
+        add(&mut zip, source, "", compression)?;
         zip.finish()?.flush()?;
         Ok(())
     };
-    // Nothing is compressed in it, so its own size says nothing; what is in it is limited as always.
+    // Its own size depends on the compression; what is in it is limited as always.
     Ok((
         ArchiveFile::written(write).with_context(about)?,
         ArchiveLimits { archive_bytes: u64::MAX, ..limits },
     ))
 }
 
-/// Adds a directory's entries in the order of their names: the same directory gives the same archive. They are
-/// stored, since the layer's writer compresses on all cores, and not at all what it finds in its cache.
-fn add(zip: &mut ZipWriter<impl Write + Seek>, directory: &Path, prefix: &str) -> anyhow::Result<()> {
+/// Adds a directory's entries in the order of their names: the same directory gives the same archive.
+fn add(
+    zip: &mut ZipWriter<impl Write + Seek>,
+    directory: &Path,
+    prefix: &str,
+    compression: CompressionMethod,
+) -> anyhow::Result<()> {
     let mut entries = fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -53,13 +62,13 @@ fn add(zip: &mut ZipWriter<impl Write + Seek>, directory: &Path, prefix: &str) -
             bail!("the name of {} is not UTF-8", super::shown(&path));
         };
         let options = SimpleFileOptions::default()
-            .compression_method(CompressionMethod::Stored)
+            .compression_method(compression)
             .last_modified_time(DateTime::default());
         if name == super::lock::FILE {
             // Of the build, not of the function: a pin changes no image.
         } else if kind.is_dir() {
             if !LEFT_OUT.contains(&name.as_str()) {
-                add(zip, &path, &format!("{name}/"))?;
+                add(zip, &path, &format!("{name}/"), compression)?;
             }
         } else if kind.is_symlink() {
             let target = fs::read_link(&path)?;
@@ -91,8 +100,8 @@ mod tests {
         }
         std::os::unix::fs::symlink("a", path.join("link")).unwrap();
         let limits = ArchiveLimits::default();
-        let (bytes, _) = archive(path, limits).unwrap();
-        assert_eq!(*bytes, *archive(path, limits).unwrap().0);
+        let (bytes, _) = archive(path, limits, CompressionMethod::Stored).unwrap();
+        assert_eq!(*bytes, *archive(path, limits, CompressionMethod::Stored).unwrap().0);
         let zip = zip::ZipArchive::new(io::Cursor::new(&*bytes)).unwrap();
         let names: Vec<_> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
         assert_eq!(names, ["a", "b", "link", "src/handler.js"]);
@@ -100,7 +109,8 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_named() {
-        let error = archive(Path::new("/no/such"), ArchiveLimits::default()).unwrap_err();
+        let error =
+            archive(Path::new("/no/such"), ArchiveLimits::default(), CompressionMethod::Stored).unwrap_err();
         assert!(format!("{error:#}").contains("/no/such"), "{error:#}");
     }
 }

@@ -1,56 +1,41 @@
 //! Crons as people read them.
 
-use std::fmt::Write as _;
-
 use contract::api::{Cron, CronRun, CronRunState};
-use serde::Deserialize as _;
-use serde_json::Value;
 
-/// One line a cron.
-pub(super) fn table(crons: &[Value]) -> anyhow::Result<String> {
-    let mut rows = vec![["id", "application", "schedule", "next run (UTC)", "last run"].map(str::to_owned)];
-    for cron in crons {
-        let cron = Cron::deserialize(cron)?;
-        let last = cron.last_run.as_ref().map_or_else(|| "never".to_owned(), in_short);
-        let next = cron.next_run.unwrap_or_else(|| "-".to_owned());
-        rows.push([cron.id, cron.application_id, cron.schedule, next, last]);
-    }
-    let widths: Vec<_> =
-        (0..5).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(text, "{}", cells.join("  ").trim_end())?;
-    }
-    Ok(text)
-}
+use super::super::resource::{Resource, Spaces, cell};
 
-/// All of one.
-pub(super) fn whole(cron: &Value) -> anyhow::Result<String> {
-    let cron = Cron::deserialize(cron)?;
-    let mut lines = vec![
-        ("id", cron.id),
-        ("application", cron.application_id),
-        ("schedule", cron.schedule),
-        ("args", serde_json::to_string(&cron.args)?),
-        ("next run", cron.next_run.unwrap_or_else(|| "-".to_owned())),
-    ];
-    match &cron.last_run {
-        None => lines.push(("last run", "never".to_owned())),
-        Some(run) => {
-            lines.push(("last run", format!("{} at {}", in_short(run), run.tick)));
-            lines.push(("request id", run.request_id.clone()));
-            if !run.error_message.is_empty() {
-                lines.push(("error", run.error_message.clone()));
+impl Resource for Cron {
+    const NAME: &'static str = "cron";
+    const LIST: &'static str = "crons";
+    const COLUMNS: &'static [&'static str] = &["id", "application", "schedule", "next run (UTC)", "last run"];
+
+    fn row(self, _: &Spaces) -> Vec<String> {
+        let last = self.last_run.as_ref().map_or_else(|| "never".to_owned(), in_short);
+        let next = self.next_run.unwrap_or_else(|| "-".to_owned());
+        vec![self.id, self.application_id, self.schedule, next, last]
+    }
+
+    fn lines(self, _: &Spaces) -> Vec<(&'static str, String)> {
+        let mut lines = vec![
+            ("id", self.id),
+            ("application", self.application_id),
+            ("schedule", self.schedule),
+            ("args", cell(&serde_json::Value::Object(self.args).to_string())),
+            ("next run", self.next_run.unwrap_or_else(|| "-".to_owned())),
+        ];
+        match &self.last_run {
+            None => lines.push(("last run", "never".to_owned())),
+            Some(run) => {
+                lines.push(("last run", format!("{} at {}", in_short(run), run.tick)));
+                lines.push(("request id", run.request_id.clone()));
+                if !run.error_message.is_empty() {
+                    lines.push(("error", cell(&run.error_message)));
+                }
             }
         }
+        lines.extend(self.last_skipped.map(|tick| ("last skipped", tick)));
+        lines
     }
-    lines.extend(cron.last_skipped.map(|tick| ("last skipped", tick)));
-    let mut text = String::new();
-    for (name, value) in lines {
-        writeln!(text, "{name:<13} {value}")?;
-    }
-    Ok(text)
 }
 
 fn in_short(run: &CronRun) -> String {

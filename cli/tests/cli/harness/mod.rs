@@ -3,6 +3,7 @@
 mod dev;
 mod http;
 mod processes;
+mod served;
 #[path = "../../../../tests/settings.rs"]
 mod settings;
 
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 pub(crate) use self::dev::Dev;
 pub(crate) use self::http::{Connection, Response};
 pub(crate) use self::processes::Processes;
+pub(crate) use self::served::{Served, error};
 pub(crate) use self::settings::setting;
 
 /// How long anything may take before a test fails. A first Go compilation takes longest.

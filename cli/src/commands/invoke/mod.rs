@@ -1,9 +1,12 @@
-//! `zipship invoke --local DIR`: one request to a handler in a directory, through the real shim.
+//! `zipship invoke`: one request to a function, as its answer comes: of a server (`NAME`), or in a directory, through
+//! the real shim (`--local DIR`).
+
+mod deployed;
+mod local;
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -12,42 +15,56 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use clap::Args;
 use contract::event::X_ZIPSHIP_ERROR;
-use contract::instance::LogStream;
 use http::{HeaderMap, Method, Response};
+use http_body::Body;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
+use crate::api::Access;
 use crate::local::arguments::LocalArguments;
 use crate::local::event::{self, Call};
-use crate::local::function::Function;
-use crate::local::identity::{self, Namespace};
-use crate::local::instance::{self, read_ready};
-use crate::local::logs::{Line, follow};
-use crate::local::plan::{Plan, Setting, compile, plan};
-use crate::local::{self, process, usage};
-
-/// How long the shim may take to end.
-const STOP: Duration = Duration::from_secs(3);
-
-/// As shells have it: 128 and the number of SIGINT.
-const EXIT_INTERRUPTED: u8 = 130;
+use crate::local::usage;
 
 const EXIT_CODES: &str = "Exit codes:
   0   the handler answered, whatever the status
   1   the function failed: it threw, gave no answer in time, died, could not be loaded or compiled, or answered what
-      HTTP can't carry; also when the shim could not be run
+      HTTP can't carry; also when the shim could not be run. Of a deployed function: any status of 500 or more, or
+      there was nothing to ask
   64  wrong arguments or files
   130 interrupted";
+
+/// What says how a handler runs is not said of one that is deployed.
+const LOCAL_ONLY: [&str; 13] = [
+    "local",
+    "runtime",
+    "handler",
+    "functions",
+    "environment",
+    "environment_files",
+    "private",
+    "timeout",
+    "memory",
+    "max_concurrency",
+    "interpreter",
+    "shim",
+    "workers",
+];
 
 /// Arguments of `invoke`.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Invoke {
-    /// The handler's directory.
-    #[arg(long, value_name = "DIR", required = true)]
-    local: PathBuf,
+    /// A deployed function or container, by name or id. For a private one a token is issued.
+    #[arg(value_name = "NAME_OR_ID", required_unless_present = "local", conflicts_with_all = LOCAL_ONLY)]
+    name: Option<String>,
+    /// The namespace in which the name is looked for.
+    #[arg(long, short = 'n', value_name = "NAMESPACE", requires = "name")]
+    namespace: Option<String>,
+    #[command(flatten)]
+    access: Access,
+    /// A handler's directory on this machine, in place of a deployed function.
+    #[arg(long, value_name = "DIR")]
+    local: Option<PathBuf>,
     #[command(flatten)]
     what: LocalArguments,
     /// An event file, - for standard input: an API Gateway event becomes its request, other JSON the body of POST /.
@@ -76,11 +93,6 @@ pub(crate) struct Invoke {
     json: bool,
 }
 
-/// Told to stop before there was an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-struct Interrupted;
-
 /// What came of it.
 struct Outcome {
     status: u16,
@@ -89,50 +101,18 @@ struct Outcome {
     body: Bytes,
     /// The shim's own word for what went wrong.
     error: Option<String>,
-    start: Duration,
+    /// Of a shim that was started for it.
+    start: Option<Duration>,
     answer: Duration,
 }
 
 /// Runs one request.
 pub(crate) fn run(arguments: &Invoke) -> anyhow::Result<ExitCode> {
-    let chosen = arguments.what.functions(&arguments.local)?;
-    chosen.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    let [function] = chosen.functions.as_slice() else {
-        let names: Vec<&str> = chosen.functions.iter().map(|function| function.name.as_str()).collect();
-        return usage(format!("serverless.yml has {}: say which one with --function", names.join(", ")));
-    };
-    let mut call = arguments.call()?;
-    let programs = arguments.what.programs()?;
-    let (interpreter, warning) = local::interpreter_of(function, &arguments.what)?;
-    if let Some(file) = &function.detected {
-        let with = format!("{} {}", function.language(), interpreter.version);
-        eprintln!("{with}, because of {file}");
+    match (&arguments.name, &arguments.local) {
+        (Some(name), _) => arguments.run_deployed(name),
+        (None, Some(directory)) => arguments.run_local(directory),
+        (None, None) => usage("name a deployed function, or a directory with --local"),
     }
-    warning.iter().for_each(|warning| eprintln!("warning: {warning}"));
-    let namespace = Namespace::new(function.private)?;
-    if function.private {
-        let token = namespace.token(&function.application_id)?;
-        eprintln!("private: the request carries a token with {}", identity::claims(&token));
-        event::add_header(&mut call.headers, "scw-functions-token", &token).map_err(anyhow::Error::msg)?;
-    }
-    let room = local::room()?;
-    let compiled = match compile(function, &interpreter) {
-        Ok(compiled) => compiled,
-        Err(why) => {
-            eprintln!("{why}");
-            return Ok(ExitCode::FAILURE);
-        }
-    };
-    let setting = Setting { programs: &programs, interpreter: &interpreter, namespace: &namespace };
-    let plan = plan(function, &setting, &compiled, 1, room.path())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (outcome, logs) = match runtime.block_on(arguments.exchange(function, &plan, call, room.path())) {
-        Err(error) if error.is::<Interrupted>() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
-        exchanged => exchanged?,
-    };
-    arguments.report(&outcome, logs)?;
-    let failed = outcome.error.is_some() && outcome.status >= 500;
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 impl Invoke {
@@ -179,71 +159,17 @@ impl Invoke {
         Ok(call)
     }
 
-    /// Start, request, answer, end. Whatever happens, the shim has ended when this resolves.
-    async fn exchange(
-        &self,
-        function: &Function,
-        plan: &Plan,
-        call: Call,
-        room: &Path,
-    ) -> anyhow::Result<(Outcome, Vec<Value>)> {
-        let begin = Instant::now();
-        let started = instance::start(plan, room.join("shim.sock")).context("starting the shim")?;
-        let (said, logs) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
-        let (sink, raw, quiet) = (logs.clone(), said.clone(), self.json);
-        let following = tokio::spawn(follow(started.log, move |line| match line {
-            Line::Raw(text) => raw.lock().unwrap_or_else(PoisonError::into_inner).push(text),
-            Line::Record(record) if quiet => {
-                let value = json!({ "stream": record.stream, "line": record.line });
-                sink.lock().unwrap_or_else(PoisonError::into_inner).push(value);
-            }
-            Line::Record(record) => match record.stream {
-                LogStream::Platform => eprintln!("zipship-shim: {}", record.line),
-                LogStream::Stdout | LogStream::Stderr => eprintln!("{}", record.line),
-            },
-        }));
-        let socket = started.socket;
-        let flow = async {
-            let ready = read_ready(started.ready).await;
-            let start = begin.elapsed();
-            if ready.is_none() {
-                return Ok(None);
-            }
-            let prefix = format!("/f/{}", function.application_id);
-            let response = local::call::send(&socket, call, &prefix).await?;
-            self.take(response, start, begin).await.map(Some)
-        };
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        // Cancellation: the request is cut off, and the shim is stopped below.
-        let outcome = tokio::select! {
-            outcome = flow => outcome,
-            _ = interrupt.recv() => Err(Interrupted.into()),
-            _ = terminate.recv() => Err(Interrupted.into()),
-        };
-        let status = {
-            started.process.stop(STOP).await;
-            started.process.ended().await
-        };
-        let _ = following.await;
-        let logs = std::mem::take(&mut *logs.lock().unwrap_or_else(PoisonError::into_inner));
-        match outcome? {
-            Some(outcome) => Ok((outcome, logs)),
-            None => {
-                let said = said.lock().unwrap_or_else(PoisonError::into_inner).join("\n");
-                let words = if said.is_empty() { process::words(status) } else { said };
-                anyhow::bail!("the shim did not start: {words}")
-            }
-        }
-    }
-
     /// Reads the answer, printing its body as it comes.
-    async fn take(
+    async fn take<B>(
         &self,
-        response: Response<Incoming>,
-        start: Duration,
+        response: Response<B>,
+        start: Option<Duration>,
         begin: Instant,
-    ) -> anyhow::Result<Outcome> {
+    ) -> anyhow::Result<Outcome>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: std::error::Error + Send + Sync + 'static,
+    {
         let (head, mut body) = response.into_parts();
         let mut headers = head.headers;
         let error = headers.remove(X_ZIPSHIP_ERROR);
@@ -271,7 +197,7 @@ impl Invoke {
         if last != b'\n' && !self.json && out.is_terminal() {
             writeln!(out)?;
         }
-        let (status, answer) = (head.status.as_u16(), begin.elapsed() - start);
+        let (status, answer) = (head.status.as_u16(), begin.elapsed() - start.unwrap_or_default());
         Ok(Outcome { status, headers, body: kept.freeze(), error, start, answer })
     }
 
@@ -279,8 +205,9 @@ impl Invoke {
         let ms = |duration: Duration| (duration.as_secs_f64() * 10_000.0).round() / 10.0;
         if !self.json {
             let error = outcome.error.as_ref().map(|error| format!(", {error}")).unwrap_or_default();
-            let (start, answer) = (ms(outcome.start), ms(outcome.answer));
-            eprintln!("status {}{error}; started in {start} ms, answered in {answer} ms", outcome.status);
+            let start =
+                outcome.start.map(|start| format!("started in {} ms, ", ms(start))).unwrap_or_default();
+            eprintln!("status {}{error}; {start}answered in {} ms", outcome.status, ms(outcome.answer));
             return Ok(());
         }
         let headers: Vec<_> =
@@ -292,7 +219,7 @@ impl Invoke {
             "body": text.map_or_else(|_| STANDARD.encode(&outcome.body), str::to_owned),
             "is_base64_encoded": text.is_err(),
             "error": outcome.error,
-            "start_ms": ms(outcome.start),
+            "start_ms": outcome.start.map(ms),
             "duration_ms": ms(outcome.answer),
             "logs": logs,
         });

@@ -1,10 +1,10 @@
-//! When a key ends, as it is typed and as it is printed.
+//! When something ends, as it is typed and as it is printed.
 
 use api_server::store::now_ms;
 use jiff::Timestamp;
 
 /// Milliseconds since the Unix epoch of a time from now or a date, which must be in the future.
-pub(super) fn parse(text: &str) -> Result<i64, String> {
+pub(crate) fn parse(text: &str) -> Result<i64, String> {
     let at = from_now(text).or_else(|| date(text)).ok_or_else(|| {
         "is neither a time from now (90d, 12h, 30m, 10s) nor a date (2030-01-31, 2030-01-31T12:00:00Z)"
             .to_owned()
@@ -35,7 +35,7 @@ fn date(text: &str) -> Option<i64> {
 }
 
 /// For people: to the second, UTC.
-pub(super) fn text(at: Option<i64>) -> String {
+pub(crate) fn text(at: Option<i64>) -> String {
     let Some(at) = at else { return "never".to_owned() };
     let second = Timestamp::from_second(at.div_euclid(1000));
     second.map_or_else(|_| at.to_string(), |second| second.to_string())
