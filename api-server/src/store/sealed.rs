@@ -105,7 +105,7 @@ impl Store {
         for SealedColumn { table, column, .. } in SEALED {
             let sql = format!(
                 "SELECT DISTINCT substr(sealed, 2, 4) AS key FROM
-                 (SELECT {column} AS sealed FROM {table} WHERE {column} IS NOT NULL LIMIT $1) AS some"
+                 (SELECT {column} AS sealed FROM {table} WHERE {column} IS NOT NULL LIMIT $1) AS sample"
             );
             for row in sqlx::query(AssertSqlSafe(sql)).bind(SAMPLE).fetch_all(&self.readers).await? {
                 let id: Vec<u8> = row.try_get("key")?;
