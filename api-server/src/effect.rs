@@ -1,4 +1,4 @@
-//! Outside effects of deploys, crons and rotations of keys, by name. Each passes a kill point before and after.
+//! Outside effects of deploys, crons, rotations of keys and collections, by name. Each passes a kill point before and after.
 
 use std::future::Future;
 
@@ -18,6 +18,8 @@ pub const EFFECTS: &[&str] = &[
     "cron.call",
     "keys.add",
     "keys.remove",
+    "archive.collect",
+    "image.collect",
 ];
 
 /// Runs an effect of [`EFFECTS`] between its kill points `<name>.before` and `<name>.after`.

@@ -23,8 +23,8 @@ pub async fn application(state: &AppState, gone: &Deleting) -> Result<(), StoreE
 async fn forget(state: &AppState, gone: &Deleting) -> Result<(), StoreError> {
     state.logs.remove(&gone.id).await;
     // Rows last: whoever finds the application gone finds nothing of it.
-    if let Some(key) = &gone.archive_key {
-        state.archives.remove(key).await;
+    for key in state.store.archives_of(&gone.id).await? {
+        state.archives.remove(&key).await;
     }
     state.store.application_gone(gone).await
 }
@@ -64,13 +64,21 @@ pub fn spawn_namespace(state: &AppState, id: String) {
     });
 }
 
-/// For the start, before anybody can upload: drops archives that nobody needs, and logs of what is gone. One that is being uploaded is needed
-/// by nobody yet.
+/// For the start, before anybody can upload: drops archives that no row names, and logs of what is gone. A server that is
+/// gone was about to write the archives down, or to remove them.
 ///
 /// # Errors
-/// [`StoreError::Database`].
+/// [`StoreError::Database`]. A file that cannot be removed stays for the collector too.
 pub async fn sweep(state: &AppState) -> Result<(), StoreError> {
-    state.archives.sweep(&state.store.archives_needed().await?).await;
+    let known = state.store.archives_known().await?;
+    match state.archives.list().await {
+        Ok(kept) => {
+            for key in kept.into_iter().map(|kept| kept.key).filter(|key| !known.contains(key)) {
+                state.archives.remove(&key).await;
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the archives could not be looked through"),
+    }
     state.logs.sweep().await
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::{
-    archives::{Disk, Presigner},
+    archives::{ArchiveStore, Presigner},
     config::Config,
     logs::Logs,
     store::Store,
@@ -34,7 +34,7 @@ pub struct Parts {
     /// The store.
     pub store: Store,
     /// Uploaded archives.
-    pub archives: Disk,
+    pub archives: ArchiveStore,
     /// What applications say.
     pub logs: Logs,
     /// Makes and checks presigned URLs.
@@ -53,7 +53,7 @@ impl AppState {
     pub fn new(
         config: Config,
         store: Store,
-        archives: Disk,
+        archives: impl Into<ArchiveStore>,
         logs: Logs,
         presigner: Presigner,
         deployments: Arc<dyn Deployments>,
@@ -61,7 +61,7 @@ impl AppState {
         Self(Arc::new(Parts {
             config,
             store,
-            archives,
+            archives: archives.into(),
             logs,
             presigner,
             deployments,

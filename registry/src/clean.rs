@@ -76,7 +76,7 @@ fn remove(
 }
 
 /// The manifests that neither a tag nor a `used` one reaches, and that were not stored within `grace`.
-fn unreached(
+pub(crate) fn unreached(
     store: &Disk,
     repository: &str,
     grace: Duration,

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use oci::Digest;
 
 use crate::manifests;
-use crate::store::Disk;
+use crate::store::{Collection, Disk};
 
 /// What a collection took away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +31,15 @@ pub struct Collected {
 /// # Errors
 /// The store cannot be read or written. What was removed until then was garbage.
 pub fn collect(store: &Disk, grace: Duration) -> io::Result<Collected> {
-    let collection = store.begin_collection();
+    collect_within(&store.begin_collection(), store, grace)
+}
+
+/// [`collect`], within a collection that has begun.
+pub(crate) fn collect_within(
+    collection: &Collection<'_>,
+    store: &Disk,
+    grace: Duration,
+) -> io::Result<Collected> {
     let before = SystemTime::now().checked_sub(grace).unwrap_or(SystemTime::UNIX_EPOCH);
     let mut collected = Collected::default();
     let mut linked = HashSet::new();

@@ -4,7 +4,7 @@
 //! `tags` or `referrers` → [`store`]. A blob is visible in a repository only when it was uploaded or mounted there, so
 //! that tenants share bytes on disk but cannot read each other's.
 //!
-//! [`collect`] removes what nobody can reach. Beyond the specification: `GET /v2/_catalog` lists the repositories that
+//! [`collect`] removes what nobody can reach, [`sweep`] before it what its embedder has no use for. Beyond the specification: `GET /v2/_catalog` lists the repositories that
 //! the caller may pull from, and `POST /v2/<name>/_zipship/clean` removes manifests without a tag (`clean`). Mounts
 //! without `from`, which the specification leaves open, become uploads.
 #![forbid(unsafe_code)]
@@ -19,6 +19,7 @@ mod manifests;
 mod quota;
 mod range;
 mod referrers;
+mod retire;
 mod route;
 pub mod store;
 mod tags;
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 pub use authorize::{Action, Authorize, Denied};
 pub use collect::{Collected, collect};
+pub use retire::{Retired, Swept, sweep};
 pub use route::router;
 use store::{Disk, Sessions};
 

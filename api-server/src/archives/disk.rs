@@ -4,6 +4,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use futures_util::{Stream, StreamExt as _};
@@ -13,7 +14,12 @@ use tokio::{
     io::AsyncWriteExt as _,
 };
 
+use super::Kept;
 use crate::store::{Archive, hex, new_id};
+
+/// Ends of names: an archive, and one that is being written.
+const ARCHIVE: &str = ".zip";
+const PART: &str = ".part";
 
 /// Why an upload was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -34,32 +40,67 @@ pub enum ReceiveError {
     Io(#[from] io::Error),
 }
 
-/// A file that is complete, as the store keeps it.
-pub type Received = Archive;
-
 /// Archives in a directory.
 #[derive(Debug, Clone)]
 pub struct Disk {
     directory: PathBuf,
 }
 
-impl Disk {
-    /// Archives in this directory, made when it is not there.
+/// A file that is complete and has no key yet. Dropped, it goes.
+#[derive(Debug)]
+pub struct Part<'a> {
+    disk: &'a Disk,
+    archive: Archive,
+    file: Temporary,
+}
+
+/// A file that goes with this value, also when whoever wrote it went away.
+#[derive(Debug)]
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Renamed, mostly.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Part<'_> {
+    /// Gives the file its name. What is under its key from now on is to be written down, see
+    /// [`super::Placing`].
     ///
     /// # Errors
-    /// The directory cannot be made.
+    /// The disk's.
+    pub async fn place(self) -> io::Result<Archive> {
+        fs::rename(&self.file.0, self.disk.path(&self.archive.key)).await?;
+        File::open(&self.disk.directory).await?.sync_all().await?;
+        Ok(self.archive)
+    }
+}
+
+impl Disk {
+    /// Archives in this directory, made when it is not there, for this process alone: what a dead one was writing goes.
+    ///
+    /// # Errors
+    /// The directory cannot be made or read.
     pub fn open(directory: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.to_string_lossy().ends_with(PART) {
+                std::fs::remove_file(path)?;
+            }
+        }
         Ok(Self { directory: directory.to_owned() })
     }
 
     /// Where the archive of a key lies.
     #[must_use]
     pub fn path(&self, key: &str) -> PathBuf {
-        self.directory.join(format!("{key}.zip"))
+        self.directory.join(format!("{key}{ARCHIVE}"))
     }
 
-    /// Keeps exactly `bytes` bytes; of anything else nothing is left.
+    /// Takes exactly `bytes` bytes; of anything else nothing is left.
     ///
     /// # Errors
     /// [`ReceiveError`].
@@ -67,42 +108,40 @@ impl Disk {
         &self,
         bytes: u64,
         body: impl Stream<Item = Result<B, E>> + Unpin,
-    ) -> Result<Received, ReceiveError>
+    ) -> Result<Part<'_>, ReceiveError>
     where
         B: AsRef<[u8]>,
     {
         let key = new_id();
-        let temporary = self.directory.join(format!("{key}.part"));
-        let digest = match write(&temporary, bytes, body).await {
-            Ok(digest) => digest,
-            Err(error) => {
-                let _ = fs::remove_file(&temporary).await;
-                return Err(error);
-            }
-        };
-        fs::rename(&temporary, self.path(&key)).await?;
-        File::open(&self.directory).await?.sync_all().await?;
-        Ok(Archive { key, bytes, digest })
+        let file = Temporary(self.directory.join(format!("{key}{PART}")));
+        let digest = write(&file.0, bytes, body).await?;
+        Ok(Part { disk: self, archive: Archive { key, bytes, digest }, file })
     }
 
     /// Removes an archive; one that is not there is no error.
-    pub async fn remove(&self, key: &str) {
-        if let Err(error) = fs::remove_file(self.path(key)).await
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(archive.key = %key, %error, "an archive could not be removed");
+    pub(super) async fn remove(&self, key: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(key)).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 
-    /// Removes every file that is not one of these keys'. Only at start, when nobody uploads.
-    pub async fn sweep(&self, needed: &[String]) {
-        let Ok(mut entries) = fs::read_dir(&self.directory).await else { return };
-        let needed: Vec<_> = needed.iter().map(|key| self.path(key)).collect();
-        while let Ok(Some(entry)) = entries.next_entry().await {
-            if !needed.contains(&entry.path()) {
-                let _ = fs::remove_file(entry.path()).await;
-            }
+    /// All archives. What is being written is its writer's.
+    pub(super) async fn list(&self) -> io::Result<Vec<Kept>> {
+        let mut entries = fs::read_dir(&self.directory).await?;
+        let mut kept = Vec::new();
+        while let Some(entry) = entries.next_entry().await? {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Some(key) = name.strip_suffix(ARCHIVE).map(str::to_owned) else { continue };
+            let about = match entry.metadata().await {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                about => about?,
+            };
+            let age = about.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let since = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            kept.push(Kept { key, since, bytes: about.len() });
         }
+        Ok(kept)
     }
 }
 

@@ -1,7 +1,9 @@
-//! Uploaded archives: presigned URLs, and the files behind them.
+//! Uploaded archives: where they are kept ([`ArchiveStore`]), and the presigned URLs through which they come and go.
 
 mod disk;
 mod presign;
+mod store;
 
-pub use disk::{Disk, ReceiveError, Received};
+pub use disk::{Disk, Part, ReceiveError};
 pub use presign::{Method, PresignError, Presigned, Presigner, QUERY};
+pub use store::{ArchiveStore, Kept, Placing};

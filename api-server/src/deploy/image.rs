@@ -17,7 +17,7 @@ use crate::store::{Code, deploys::Deploy};
 /// Reads the archive as it was when the deploy was asked for, and checks that it still is.
 pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<ArchiveFile, Failure> {
     let archive = deploy.archive.as_ref().ok_or_else(|| Failure::because("the deploy has no archive"))?;
-    let path = platform.archives.path(&archive.key);
+    let path = platform.archives.disk().path(&archive.key);
     let expected = archive.digest.clone();
     blocking(move || {
         let mut hasher = Hasher::new();

@@ -67,7 +67,6 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
         platform.gateway.discard(revision);
     }
     routes.clear_removed(&deploy.application_id).await;
-    drop_archive(platform, &deploy).await;
 }
 
 /// fetching → building → pushing → verifying → switching; between two steps, one write of the journal.
@@ -101,18 +100,6 @@ async fn walk(platform: &Platform, mut deploy: Deploy, made: &OnceLock<String>) 
             Some(next) => {
                 deploy = platform.store.step_deploy(&deploy, next, digest.as_deref(), LEASE).await?
             }
-        }
-    }
-}
-
-/// The archive goes when another one has taken its place meanwhile.
-async fn drop_archive(platform: &Platform, deploy: &Deploy) {
-    let Some(archive) = &deploy.archive else { return };
-    match platform.store.archives_needed().await {
-        Ok(needed) if needed.contains(&archive.key) => {}
-        Ok(_) => platform.archives.remove(&archive.key).await,
-        Err(error) => {
-            tracing::warn!(deploy.id = %deploy.id, %error, "an old archive stays until the next start")
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct Platform {
     /// Where what a deploy does is told to its owner.
     pub logs: Logs,
     /// Uploaded archives.
-    pub archives: archives::Disk,
+    pub archives: archives::ArchiveStore,
     /// Limits of archives.
     pub archive_limits: builder::zip::ArchiveLimits,
     /// The base images by name.

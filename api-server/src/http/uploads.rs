@@ -98,20 +98,21 @@ pub(super) async fn put(
         return Err(HttpError::constraint("content_length", help));
     }
     let upload = state.store.upload(&key).await?;
-    let received = state.archives.receive(what.bytes, request.into_body().into_data_stream()).await;
-    let archive = received.map_err(|error| match error {
+    let body = request.into_body().into_data_stream();
+    let received = state.archives.disk().receive(what.bytes, body).await;
+    let part = received.map_err(|error| match error {
         ReceiveError::Io(_) => HttpError::internal(&error),
         _ => HttpError::constraint("content_length", error.to_string()),
     })?;
+    let placing = state.archives.placing().await;
+    let archive = part.place().await.map_err(|error| HttpError::internal(&error))?;
     let completed = state.store.complete_upload(&upload, &archive).await;
-    match completed {
-        Ok(Some(unneeded)) => state.archives.remove(&unneeded).await,
-        Ok(None) => {}
-        Err(error) => {
-            state.archives.remove(&archive.key).await;
-            return Err(error.into());
-        }
+    drop(placing);
+    // One whose writing broke off may be the function's: then it is for the collector to see.
+    if !matches!(completed, Ok(()) | Err(StoreError::Unavailable(_))) {
+        state.archives.remove(&archive.key).await;
     }
+    completed?;
     Ok(Json(Taken {}))
 }
 
@@ -122,7 +123,7 @@ pub(super) async fn get(
 ) -> Result<Response, HttpError> {
     let what = checked(&state, Method::Get, &key, &query)?;
     let gone = |_| HttpError(ApiError::not_found("archive", &key));
-    let file = tokio::fs::File::open(state.archives.path(&what.key)).await.map_err(gone)?;
+    let file = tokio::fs::File::open(state.archives.disk().path(&what.key)).await.map_err(gone)?;
     let headers = [(CONTENT_LENGTH, what.bytes.to_string()), (CONTENT_TYPE, TYPE.to_owned())];
     Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
 }

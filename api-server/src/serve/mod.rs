@@ -1,7 +1,6 @@
 //! The server process: everything behind the one listener. [`run`] is its life.
 
 mod bases;
-mod collector;
 mod listener;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -18,7 +17,8 @@ use tokio::{
 
 use crate::{
     AppState, Config, Deployments,
-    archives::{self, Presigner},
+    archives::{ArchiveStore, Disk, Presigner},
+    collection::{CollectPolicy, Collector},
     crons::{self, Scheduler, ThroughGateway},
     deploy::{self, Deployer, Platform},
     http,
@@ -50,6 +50,8 @@ pub struct ServeConfig {
     pub gateway: GatewayConfig,
     /// Where the modules of Go functions come from; without it they must be vendored.
     pub module_proxy: Option<ModuleProxy>,
+    /// What is kept of what was deployed before.
+    pub collect: CollectPolicy,
 }
 
 /// What is told once the server answers.
@@ -88,7 +90,7 @@ pub async fn run(
     announce: impl FnOnce(Announcement),
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let ServeConfig { mut config, images, gateway, module_proxy } = serve;
+    let ServeConfig { mut config, images, gateway, module_proxy, collect } = serve;
     let state = State::open(&config).await?;
     let first = state.store.bootstrap(&config.first_key_file()).await.map_err(failed("the first API key"))?;
     let bases = bases::load(&images).map_err(failed("the base images"))?;
@@ -154,7 +156,7 @@ pub async fn run(
         let usage = Arc::clone(&usage);
         async move { usage.run(async move { drop(usage_end.await) }).await }
     });
-    let collector = tokio::spawn(collector::run(state.blobs.clone()));
+    let collector = tokio::spawn(state.collector(collect).run());
     let log_budgets = tokio::spawn(state.logs.clone().run());
     announce(Announcement { address: config.listen, first, runtimes: bases.keys().cloned().collect() });
 
@@ -187,7 +189,7 @@ struct State {
     keys: Keys,
     store: Store,
     logs: Logs,
-    archives: archives::Disk,
+    archives: ArchiveStore,
     blobs: registry::store::Disk,
     access: Arc<RegistryAccess>,
 }
@@ -203,7 +205,7 @@ impl State {
         // A key file is made for a store without secrets only: another one would seal beside what it cannot open.
         store.require_own_keys().await.map_err(failed("the key file"))?;
         keys.keep().map_err(failed("the key file"))?;
-        let archives = archives::Disk::open(&config.archives()).map_err(failed("the archives"))?;
+        let archives = Disk::open(&config.archives()).map_err(failed("the archives"))?.into();
         let blobs =
             registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;
         let access = Arc::new(RegistryAccess::new(store.clone(), config.registry_quota));
@@ -215,6 +217,11 @@ impl State {
         let presigner = Presigner::new(&self.keys);
         let (store, logs) = (self.store.clone(), self.logs.clone());
         AppState::new(config, store, self.archives.clone(), logs, presigner, deployments)
+    }
+
+    fn collector(&self, policy: CollectPolicy) -> Collector {
+        let (store, archives) = (self.store.clone(), self.archives.clone());
+        Collector { store, archives, images: self.blobs.clone(), policy }
     }
 
     /// A client of the embedded registry that may do everything; not to be used with any other.

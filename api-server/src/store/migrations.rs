@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (5, "names of keys", include_str!("../migrations/0005_names_of_keys.sql")),
     (6, "crons", include_str!("../migrations/0006_crons.sql")),
     (8, "usage", include_str!("../migrations/0008_usage.sql")),
+    (9, "collection", include_str!("../migrations/0009_collection.sql")),
 ];
 
 /// Runs the steps that the database has not seen, all in one transaction, one program at a time.

@@ -11,6 +11,7 @@
 
 mod applications;
 mod bootstrap;
+mod collection;
 mod crons;
 mod database;
 pub mod deploys;
@@ -38,6 +39,7 @@ pub use applications::{
     Settings, Updated, Writes,
 };
 pub use bootstrap::{Bootstrap, BootstrapError};
+pub use collection::RetiredImage;
 pub use crons::{Call, CronChange, CronRow, End, NewCron, Run, Start, Tick};
 pub use database::{Database, DatabaseUrl, DatabaseUrlError};
 pub use error::{StoreError, persist};
@@ -77,6 +79,7 @@ pub const WRITES: &[&str] = &[
     "container.gone",
     "upload.create",
     "upload.complete",
+    "upload.forget",
     "deploy.request",
     "deploy.release",
     "deploy.claim",
@@ -88,6 +91,7 @@ pub const WRITES: &[&str] = &[
     "deploy.switching",
     "deploy.finish",
     "revision.create",
+    "image.collected",
     "cron.create",
     "cron.update",
     "cron.delete",

@@ -1,5 +1,7 @@
 //! Uploads of archives: what a presigned URL was given for, and what came.
 
+use std::collections::HashSet;
+
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{
@@ -54,20 +56,20 @@ impl Store {
         bytes: u64,
         expires: i64,
     ) -> Result<Upload, StoreError> {
-        let id = new_id();
+        let upload = Upload { id: new_id(), function_id: function_id.to_owned(), bytes, expires };
         self.write("upload.create", async |tx| {
             require_writable::<FunctionRow>(tx, &self.sealer, tenant, function_id).await?;
             sqlx::query(
                 "INSERT INTO uploads (id, function_id, bytes, expires, created) VALUES ($1, $2, $3, $4, $5)",
             )
-            .bind(id.clone())
+            .bind(upload.id.clone())
             .bind(function_id.to_owned())
             .bind(signed(bytes))
             .bind(expires)
             .bind(now_ms())
             .execute(tx)
             .await?;
-            Ok(Upload { id, function_id: function_id.to_owned(), bytes, expires })
+            Ok(upload)
         })
         .await
     }
@@ -77,42 +79,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`], also once the function is gone.
     pub async fn upload(&self, id: &str) -> Result<Upload, StoreError> {
-        let row = sqlx::query("SELECT id, function_id, bytes, expires FROM uploads WHERE id = $1")
+        let row = sqlx::query("SELECT * FROM uploads WHERE id = $1")
             .bind(id.to_owned())
             .fetch_optional(&self.readers)
             .await?
             .ok_or_else(|| StoreError::missing("upload", id))?;
-        Ok(Upload {
-            id: row.try_get("id")?,
-            function_id: row.try_get("function_id")?,
-            bytes: unsigned(&row, "bytes")?,
-            expires: row.try_get("expires")?,
-        })
+        read(&row)
     }
 
     /// An archive is complete and lies under its key: it is what the next deploy takes.
-    /// Answers the key of an archive that nobody needs any more, whose file may go.
     ///
     /// # Errors
-    /// [`StoreError::Transient`] when the function is `deleting`.
-    pub async fn complete_upload(
-        &self,
-        upload: &Upload,
-        archive: &Archive,
-    ) -> Result<Option<String>, StoreError> {
+    /// [`StoreError::Transient`] when the function is `deleting`, [`StoreError::Missing`] when it is gone.
+    pub async fn complete_upload(&self, upload: &Upload, archive: &Archive) -> Result<(), StoreError> {
         self.write("upload.complete", async |tx| {
-            let row = sqlx::query("SELECT state, archive_key FROM applications WHERE id = $1")
+            let row = sqlx::query("SELECT state FROM applications WHERE id = $1")
                 .bind(upload.function_id.clone())
                 .fetch_optional(&mut *tx)
                 .await?
                 .ok_or_else(|| StoreError::missing("function", &upload.function_id))?;
             let state: String = row.try_get("state")?;
             if state == "deleting" {
-                return Err(StoreError::Transient {
-                    resource: "function",
-                    id: upload.function_id.clone(),
-                    state,
-                });
+                let id = upload.function_id.clone();
+                return Err(StoreError::Transient { resource: "function", id, state });
             }
             sqlx::query("UPDATE uploads SET completed = $1, archive_key = $2 WHERE id = $3")
                 .bind(now_ms())
@@ -129,32 +118,85 @@ impl Store {
             .bind(archive.digest.clone())
             .bind(now_ms())
             .bind(upload.function_id.clone())
-            .execute(&mut *tx)
+            .execute(tx)
             .await?;
-            let Some(old) = row.try_get::<Option<String>, _>("archive_key")? else { return Ok(None) };
-            let needed = sqlx::query(
-                "SELECT id FROM deploys WHERE archive_key = $1 AND state NOT IN ('ready', 'error') LIMIT 1",
-            )
-            .bind(old.clone())
-            .fetch_optional(&mut *tx)
-            .await?;
-            Ok(needed.is_none().then_some(old))
+            Ok(())
         })
         .await
     }
 
-    /// Keys of all archives that are needed: each function's last one and those of unfinished deploys.
+    /// Keys of all archives of a function, also of those that were collected.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub async fn archives_needed(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn archives_of(&self, function_id: &str) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT archive_key FROM applications WHERE id = $1 AND archive_key IS NOT NULL
+             UNION SELECT archive_key FROM deploys WHERE application_id = $1 AND archive_key IS NOT NULL
+             UNION SELECT archive_key FROM uploads WHERE function_id = $1 AND archive_key IS NOT NULL";
+        let rows = sqlx::query(sql).bind(function_id.to_owned()).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| row.try_get("archive_key").map_err(StoreError::from)).collect()
+    }
+
+    /// Keys of all archives that any row names, needed or not.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn archives_known(&self) -> Result<HashSet<String>, StoreError> {
+        let sql = "SELECT archive_key FROM applications WHERE archive_key IS NOT NULL
+             UNION SELECT archive_key FROM deploys WHERE archive_key IS NOT NULL
+             UNION SELECT archive_key FROM uploads WHERE archive_key IS NOT NULL";
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| row.try_get("archive_key").map_err(StoreError::from)).collect()
+    }
+
+    /// Keys of all archives that are needed: each function's last one, those of unfinished deploys, of what is live, and
+    /// of the last `versions` versions.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn archives_needed(&self, versions: u64) -> Result<HashSet<String>, StoreError> {
+        // One statement, so that an archive which goes from one of these to another is in it.
         let rows = sqlx::query(
             "SELECT archive_key FROM applications WHERE archive_key IS NOT NULL
              UNION SELECT archive_key FROM deploys
-             WHERE archive_key IS NOT NULL AND state NOT IN ('ready', 'error')",
+             WHERE archive_key IS NOT NULL AND state NOT IN ('ready', 'error')
+             UNION SELECT d.archive_key FROM deploys d
+             JOIN revisions r ON r.id = d.revision_id JOIN applications a ON a.id = r.application_id
+             WHERE d.archive_key IS NOT NULL AND (r.id = a.live_revision OR r.version > a.last_version - $1)",
         )
+        .bind(signed(versions))
         .fetch_all(&self.readers)
         .await?;
         rows.iter().map(|row| row.try_get("archive_key").map_err(StoreError::from)).collect()
     }
+
+    /// Whether there is an upload whose URL expired before this, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn uploads_expired(&self, before: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT id FROM uploads WHERE expires < $1 LIMIT 1";
+        Ok(sqlx::query(sql).bind(before).fetch_optional(&self.readers).await?.is_some())
+    }
+
+    /// Forgets the uploads whose URLs expired before this, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn forget_uploads(&self, before: i64) -> Result<(), StoreError> {
+        self.write("upload.forget", async |tx| {
+            sqlx::query("DELETE FROM uploads WHERE expires < $1").bind(before).execute(tx).await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Upload, StoreError> {
+    Ok(Upload {
+        id: row.try_get("id")?,
+        function_id: row.try_get("function_id")?,
+        bytes: unsigned(row, "bytes")?,
+        expires: row.try_get("expires")?,
+    })
 }

@@ -38,7 +38,7 @@ async fn only_exactly_the_announced_bytes_are_kept() {
         .assert_error(412, "precondition_failed");
     assert_eq!(std::fs::read_dir(server.data().join("archives")).unwrap().count(), 0);
 
-    // The last complete one wins, and only its file stays.
+    // The last complete one wins; the other is for the collector.
     assert_eq!(client.put(&url, "abcde", None).await.status, 200);
     assert_eq!(client.put(&url, "fghij", Some(5)).await.status, 200);
     let archive = server
@@ -50,8 +50,9 @@ async fn only_exactly_the_announced_bytes_are_kept() {
         .unwrap()
         .archive
         .unwrap();
-    assert_eq!(std::fs::read(server.state.archives.path(&archive.key)).unwrap(), b"fghij");
-    assert_eq!(std::fs::read_dir(server.data().join("archives")).unwrap().count(), 1);
+    let path = server.state.archives.disk().path(&archive.key);
+    assert_eq!(std::fs::read(path).unwrap(), b"fghij");
+    assert_eq!(std::fs::read_dir(server.data().join("archives")).unwrap().count(), 2);
 }
 
 #[tokio::test]

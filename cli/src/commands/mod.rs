@@ -1,6 +1,7 @@
 //! One file a sub-command.
 
 pub(crate) mod build;
+pub(crate) mod collect;
 pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod container;

@@ -21,6 +21,7 @@ use crate::configuration::{self, Given};
 use crate::go_proxy;
 
 use super::build::limits::Limits;
+use super::collect::CollectArguments;
 use super::database::DatabaseArguments;
 use super::log_limits::LogArguments;
 
@@ -44,6 +45,8 @@ pub(crate) struct Serve {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) database: DatabaseArguments,
+    #[command(flatten)]
+    pub(crate) collect: CollectArguments,
     /// Address of API, functions and registry; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,

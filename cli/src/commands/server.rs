@@ -52,8 +52,14 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
         }
     };
     let module_proxy = go_proxy::of_machine(arguments.go_proxy.as_deref(), None)?;
-    serve::run(ServeConfig { config, images, gateway, module_proxy }, Arc::new(launcher), announce, stop)
-        .await?;
+    let collect = arguments.collect.policy();
+    serve::run(
+        ServeConfig { config, images, gateway, module_proxy, collect },
+        Arc::new(launcher),
+        announce,
+        stop,
+    )
+    .await?;
     Ok(())
 }
 

@@ -64,6 +64,16 @@ impl Collection<'_> {
         self.remove_file(digest, &link)
     }
 
+    /// Takes a tag away that still points to this digest. `false`: it points elsewhere, or is gone.
+    pub(crate) fn remove_tag(&self, repository: &str, tag: &str, digest: &Digest) -> io::Result<bool> {
+        // Whoever moves a tag holds the other side of this lock.
+        let _alone = self.disk.guard.removing.write().unwrap_or_else(PoisonError::into_inner);
+        match self.disk.tag(repository, tag)? {
+            Some(now) if now == *digest => self.disk.delete_tag(repository, tag),
+            _ => Ok(false),
+        }
+    }
+
     /// Removes content. `false`: it was touched, or is gone.
     pub(crate) fn remove(&self, digest: &Digest) -> io::Result<bool> {
         self.remove_file(digest, &self.disk.content(digest))

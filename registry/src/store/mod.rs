@@ -20,6 +20,7 @@ mod disk;
 mod sessions;
 mod upload;
 
+pub(crate) use collection::Collection;
 pub use disk::Disk;
 pub(crate) use disk::blocking;
 pub(crate) use sessions::{Busy, Sessions, Taken};

@@ -13,5 +13,6 @@ mod quota;
 mod referrers;
 mod resuming;
 mod skopeo;
+mod sweeping;
 mod tenants;
 mod uploads;

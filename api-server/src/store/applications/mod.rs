@@ -115,8 +115,6 @@ pub struct Deleting {
     pub id: String,
     /// Its namespace.
     pub namespace_id: String,
-    /// Key of the archive that goes with it.
-    pub archive_key: Option<String>,
     /// Whether it is a container.
     pub is_container: bool,
 }
@@ -134,7 +132,6 @@ impl<K: Kind> Application<K> {
         Deleting {
             id: self.id.clone(),
             namespace_id: self.namespace_id.clone(),
-            archive_key: self.archive.as_ref().map(|archive| archive.key.clone()),
             is_container: K::NAME == Image::NAME,
         }
     }
@@ -310,14 +307,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Database`].
     pub async fn deleting_applications(&self) -> Result<Vec<Deleting>, StoreError> {
-        let sql = "SELECT id, namespace_id, archive_key, kind FROM applications WHERE state = 'deleting'";
+        let sql = "SELECT id, namespace_id, kind FROM applications WHERE state = 'deleting'";
         let rows = sqlx::query(sql).fetch_all(&self.readers).await?;
         rows.iter()
             .map(|row| {
                 Ok(Deleting {
                     id: row.try_get("id")?,
                     namespace_id: row.try_get("namespace_id")?,
-                    archive_key: row.try_get("archive_key")?,
                     is_container: row.try_get::<String, _>("kind")? == Image::NAME,
                 })
             })
