@@ -20,16 +20,6 @@ use std::os::fd::OwnedFd;
 use oci::Digest;
 use serde::{Deserialize, Serialize};
 
-/// How a layer's blob is packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Compression {
-    /// gzip, of one or several members.
-    Gzip,
-    /// A plain tar.
-    None,
-}
-
 /// What an instance is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceSpec {

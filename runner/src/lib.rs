@@ -5,6 +5,7 @@
 //! does.
 
 mod compile;
+mod compression;
 mod error;
 mod instance;
 pub mod local;
@@ -20,10 +21,9 @@ use oci::Digest;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 pub use compile::{CompileOutcome, CompileSpec, FORWARDER};
+pub use compression::Compression;
 pub use error::RunnerError;
-pub use instance::{
-    Compression, Exited, Family, ForeignFds, InstanceFds, InstanceInfo, InstanceSpec, InstanceState,
-};
+pub use instance::{Exited, Family, ForeignFds, InstanceFds, InstanceInfo, InstanceSpec, InstanceState};
 pub use precompile::{PrecompileSpec, RESULT_BYTES, RESULTS_FD, SCRATCH, SOURCES};
 
 /// A boxed future, so that the trait below can be a trait object.

@@ -61,10 +61,8 @@ pub(super) async fn find(inner: &Inner, repository: &str, digest: &str) -> Resul
             return Err(io::Error::other("manifest and configuration name different numbers of layers"));
         }
         let layers = manifest.layers.iter().zip(config.rootfs.diff_ids);
-        let layers = layers.map(|(layer, diff_id)| {
-            let packed = layer.media_type.ends_with("gzip");
-            (layer.digest.clone(), diff_id, if packed { Compression::Gzip } else { Compression::None })
-        });
+        let layers = layers
+            .map(|(layer, diff_id)| (layer.digest.clone(), diff_id, Compression::of(&layer.media_type)));
         Ok(Found { layers: layers.collect(), config: config.config })
     };
     let found = tokio::task::spawn_blocking(read).await.map_err(platform)?;

@@ -8,7 +8,6 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use oci::Digest;
 use oci::digest::Hasher;
 use rustix::process::{Pid, Resource, Rlimit, Signal, setrlimit};
@@ -83,10 +82,7 @@ fn unpack(compression: Compression, opaque: Opaque, diff_id: &Digest) -> io::Res
     let mut blob = File::from(sys::adopt_fd(0)?);
     blob.rewind()?;
     let blob = BufReader::with_capacity(1 << 16, blob);
-    let packed: Box<dyn Read> = match compression {
-        Compression::Gzip => Box::new(MultiGzDecoder::new(blob)),
-        Compression::None => Box::new(blob),
-    };
+    let packed = compression.unpacked(blob)?;
     let mut tar =
         Padded { inner: Hashed { inner: packed, hasher: Hasher::new(), left: TAR_BYTES }, padding: 0 };
     let end = tree::unpack(&mut tar, opaque)?;

@@ -60,7 +60,14 @@ async fn refuses(server: &Server, client: &Client) -> Outcome {
     let error = client.unpack(&other, server.blob(&tar)?, Compression::None).await.err().ok_or("unpacked")?;
     require(error.to_string().contains("its content is"), &error)?;
     let answer = client.unpack(&other, server.blob(b"no gzip")?, Compression::Gzip).await;
-    require(answer.is_err(), "what is no gzip was unpacked")
+    require(answer.is_err(), "what is no gzip was unpacked")?;
+    let zstd = zstd::encode_all(&tar[..], 1)?;
+    let answer = client.unpack(&other, server.blob(&zstd)?, Compression::Zstd).await;
+    let error = answer.err().ok_or("another content was unpacked")?.to_string();
+    require(error.contains("its content is"), &error)?;
+    let short = server.blob(&zstd[..zstd.len() - 9])?;
+    let answer = client.unpack(&Digest::of(&tar), short, Compression::Zstd).await;
+    require(answer.is_err(), "zstd without its end was unpacked")
 }
 
 async fn makes(server: &Server, client: &Client) -> Outcome {
@@ -105,13 +112,19 @@ async fn makes(server: &Server, client: &Client) -> Outcome {
     );
     first.and(second)?;
     client.unpack(&diff_id, server.blob(b"not even read")?, Compression::Gzip).await?;
+    let mut above = tar::Builder::new(Vec::new());
+    header.set_size(4);
+    above.append_data(&mut header, "zstd", &b"zstd"[..])?;
+    let above = above.into_inner()?;
+    let above_id = Digest::of(&above);
+    client.unpack(&above_id, server.blob(&zstd::encode_all(&above[..], 3)?)?, Compression::Zstd).await?;
 
-    let script = "exec >&4 2>&1; cat /home/again; cd /home/app/function; ls -ln --full-time; ls /bin /opaque; cat /last";
+    let script = "exec >&4 2>&1; cat /home/again; cd /home/app/function; ls -ln --full-time; ls /bin /opaque; cat /last /zstd";
     let mut spec = server.script("layers", &base, script);
-    spec.layers.push(diff_id);
+    spec.layers.extend([diff_id, above_id]);
     let seen = read_all(server.start(client, spec, "").await?.ready).await?;
     require(seen.starts_with("hello"), &seen)?;
     require(seen.contains("-rw-r-----    2 1000     1000             5 2001-09-09"), &seen)?;
     require(seen.contains("\nsleep\n") && !seen.contains("\ntail\n"), &seen)?;
-    require(seen.ends_with("/opaque:\nnew\nend"), &seen)
+    require(seen.ends_with("/opaque:\nnew\nendzstd"), &seen)
 }
