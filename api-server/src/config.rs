@@ -4,8 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use builder::zip::ArchiveLimits;
 use contract::limits::ApiLimits;
+use oci::client::Guard;
 
 use crate::{
+    deploy::ForeignImages,
     logs::LogLimits,
     store::{Database, DatabaseUrl},
 };
@@ -31,6 +33,8 @@ pub struct Config {
     pub registry_quota: Option<u64>,
     /// How much of what applications say is kept.
     pub log_limits: LogLimits,
+    /// Images of other registries for containers; `None`: there are none.
+    pub foreign_images: Option<ForeignImages>,
     /// How long a presigned URL is good for.
     pub presigned_life: Duration,
     /// How long a request waits for a namespace that is still being made.
@@ -51,6 +55,7 @@ impl Config {
             archive_limits: ArchiveLimits::default(),
             registry_quota: None,
             log_limits: LogLimits::default(),
+            foreign_images: Some(ForeignImages::guarded_by(Guard::new(Vec::new()))),
             presigned_life: Duration::from_secs(3600),
             namespace_wait: Duration::from_secs(10),
         }

@@ -9,6 +9,7 @@ pub const EFFECTS: &[&str] = &[
     "modules.download",
     "compile.run",
     "caches.compile",
+    "image.pull",
     "image.push",
     "image.tag",
     "layers.unpack",

@@ -7,6 +7,7 @@ pub mod crons;
 pub mod deploy;
 pub mod effect;
 pub mod http;
+pub mod image_name;
 pub mod instances;
 pub mod killpoint;
 pub mod logs;

@@ -1,5 +1,7 @@
 //! Image references: `host[:port]/repository[:tag][@digest]`.
 
+mod docker;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,7 +10,8 @@ use crate::digest::{Digest, InvalidDigest};
 /// The longest repository name that is accepted, in bytes, as common registries have it.
 const REPOSITORY_MAX: usize = 255;
 
-/// A place of an image in a registry. Neither a default registry nor a default tag is ever assumed.
+/// A place of an image in a registry. Neither a default registry nor a default tag is ever assumed, but by
+/// [`Reference::as_docker_reads`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// `host` or `host:port`.

@@ -73,6 +73,14 @@ impl Server {
     /// # Errors
     /// When no port is free.
     pub fn at_fixed_port() -> anyhow::Result<Self> {
+        Self::at_fixed_port_with(&[])
+    }
+
+    /// Like [`Server::at_fixed_port`], with more arguments.
+    ///
+    /// # Errors
+    /// When no port is free.
+    pub fn at_fixed_port_with(arguments: &[&str]) -> anyhow::Result<Self> {
         // Below the ports that the kernel gives to clients.
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let first = 20_000 + u16::try_from(std::process::id() % 5_000)?;
@@ -80,7 +88,7 @@ impl Server {
             let address = format!("127.0.0.1:{}", first + NEXT.fetch_add(1, Ordering::Relaxed));
             TcpListener::bind(&address).is_ok().then_some(address)
         });
-        Self::prepare(&free.context("a free port")?, &[])
+        Self::prepare(&free.context("a free port")?, arguments)
     }
 
     fn prepare(listen: &str, arguments: &[&str]) -> anyhow::Result<Self> {

@@ -1,4 +1,4 @@
-//! A container's image: looked up in this server's registry, and looked at before anything of it runs.
+//! A container's image: found in this server's registry, or brought there, and looked at before anything of it runs.
 
 use std::{
     io::{self, BufReader, Read},
@@ -16,17 +16,22 @@ use oci::{
 };
 use runner::Compression;
 
-use super::{Platform, image::blocking, job::Failure};
+use super::{Platform, elsewhere, image::blocking, job::Failure};
+use crate::{image_name::ImageName, store::deploys::Deploy};
 
 /// Bytes of a layer's tar, at most; the unpacker has the same limit.
 const LAYER_BYTES: u64 = 8 << 30;
 const BUFFER: usize = 64 << 10;
 
-/// The image of a name as it is now, for this machine. From here on only its digest counts: a tag may move.
-pub(super) async fn find(platform: &Platform, image: &str) -> Result<Image, Failure> {
-    let reference = Reference::parse(&format!("{}/{image}", platform.registry_host))
-        .map_err(|error| Failure::because(format!("the image {image}: {error}")))?;
-    let source = Source::Registry { options: platform.registry_options.clone(), reference };
+/// The image of a name as it is now, for this machine. From here on only its digest counts: a tag may move. One of
+/// another registry is in this one then.
+pub(super) async fn find(platform: &Platform, deploy: &Deploy, image: &str) -> Result<Image, Failure> {
+    let reference = match ImageName::of(image) {
+        ImageName::Own(image) => Reference::parse(&format!("{}/{image}", platform.registry_host))
+            .map_err(|error| Failure::because(format!("the image {image}: {error}")))?,
+        ImageName::Elsewhere(image) => elsewhere::bring(platform, deploy, image).await?,
+    };
+    let source = Source::Registry { options: Box::new(platform.registry_options.clone()), reference };
     let refused = |error: SourceError| match error {
         SourceError::Client(error) if is_missing(&error) => {
             Failure::because(format!("there is no image {image} in the registry: push it, then deploy again"))
@@ -93,7 +98,7 @@ fn prove(layer: &dyn Layer) -> Result<(), Failure> {
 }
 
 /// What the image's documents have to say.
-fn runnable(image: &Image) -> Result<(), Failure> {
+pub(super) fn runnable(image: &Image) -> Result<(), Failure> {
     let refused = |reason: String| Failure::because(format!("the image can't be run: {reason}"));
     let config = image.parsed_config().map_err(|error| refused(error.to_string()))?.config;
     let ContainerConfig { entrypoint, cmd, .. } = &config;

@@ -117,7 +117,8 @@ pub(super) fn pushed_digest(deploy: &Deploy) -> Result<Digest, Failure> {
     Digest::parse(digest).map_err(|error| Failure::because(format!("the journal's image digest: {error}")))
 }
 
-fn reference(platform: &Platform, deploy: &Deploy) -> Reference {
+/// The application's repository.
+pub(super) fn reference(platform: &Platform, deploy: &Deploy) -> Reference {
     Reference {
         registry: platform.registry_host.clone(),
         repository: deploy.repository.clone(),

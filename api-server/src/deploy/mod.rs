@@ -6,8 +6,8 @@
 //!                              └──────────┴───────────┴───────────┴────────────┴──────▶ error
 //! ```
 //!
-//! A function's archive is read, built and pushed (`image`); a container's image is looked up, looked at and kept by its
-//! digest (`container`). The states and their arrows are the journal's ([`crate::store::deploys`]); [`job`] walks them, one file a step.
+//! A function's archive is read, built and pushed (`image`); a container's image is looked up, brought from where it
+//! is (`elsewhere`), looked at and kept by its digest (`container`). The states and their arrows are the journal's ([`crate::store::deploys`]); [`job`] walks them, one file a step.
 //! Each step is idempotent by content: an archive by its key, layers and images by digest, a revision by its
 //! deploy. Killed at any point, the next start claims the deploy again and repeats the step whose effects were
 //! lost. Until `switching` the old revision serves; `ready` is written only after the probe came back through
@@ -15,6 +15,7 @@
 
 mod compile;
 mod container;
+mod elsewhere;
 mod image;
 mod job;
 mod locks;
@@ -41,6 +42,7 @@ use tokio::sync::Semaphore;
 
 use crate::{archives, instances::LocalInstances, logs::Logs, store::Store, usage::UsageKeeper};
 
+pub use elsewhere::ForeignImages;
 pub use queue::Deployer;
 
 /// Builds at once: they are CPU-bound. A deploy that waits for its instance holds no place.
@@ -66,6 +68,8 @@ pub struct Platform {
     pub registry_options: oci::client::Options,
     /// `host:port` of the registry.
     pub registry_host: String,
+    /// Images of other registries; without it containers have none.
+    pub foreign_images: Option<ForeignImages>,
     /// Layers of containers, by digest, that were found to unpack to what their image says.
     pub proven: Mutex<HashSet<(oci::Digest, oci::Digest)>>,
     /// Places of [`BUILDS_AT_ONCE`].

@@ -21,7 +21,7 @@ pub(super) enum Source {
 pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<Source, Failure> {
     match &deploy.config.program {
         Program::Code(_) => image::fetch(platform, deploy).await.map(Source::Archive),
-        Program::Image { image } => container::find(platform, image).await.map(Source::Image),
+        Program::Image { image } => container::find(platform, deploy, image).await.map(Source::Image),
     }
 }
 

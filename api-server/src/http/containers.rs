@@ -12,6 +12,7 @@ use super::{
     origin::Origin,
 };
 use crate::{
+    image_name::elsewhere,
     registry_access::BASES,
     store::{ContainerRow, Image, StoreError},
 };
@@ -20,7 +21,7 @@ const REGISTRY_IMAGE: &str = "registry_image";
 
 /// What a body says.
 pub(super) struct Said {
-    /// Without the registry's host, with a tag or a digest; `None` was not said.
+    /// As it is stored, with a tag or a digest; `None` was not said.
     registry_image: Option<String>,
 }
 
@@ -54,7 +55,7 @@ impl Wire for Image {
 
     fn answer(row: ContainerRow, origin: &Origin) -> Container {
         Container {
-            registry_image: origin.registry_endpoint(&row.image()),
+            registry_image: origin.image(&row.image()),
             endpoint: origin.endpoint(&row.id),
             environment_variables: row.settings.environment.expose().clone(),
             cpu_limit: cpu_of_memory(row.settings.memory_mb).unwrap_or_default(),
@@ -78,42 +79,38 @@ impl Wire for Image {
     }
 }
 
-/// An image of this server's registry, in a repository of the caller's organization. One that is somebody else's is
-/// refused in the same words as one that nobody owns.
+/// An image of this server's registry, in a repository of the caller's organization, or one of another registry. An
+/// own one that is somebody else's is refused in the same words as one that nobody owns.
 async fn registry_image(
     text: &str,
     body: &mut Arguments,
     asked: &Asked<'_>,
 ) -> Result<Option<String>, StoreError> {
-    let reference = match Reference::parse(text) {
-        Ok(reference) => reference,
-        Err(error) => {
-            body.refuse_constraint(REGISTRY_IMAGE, error.to_string());
-            return Ok(None);
-        }
-    };
-    if !asked.origin.is_registry(&reference.registry) {
-        let help = format!(
-            "{} is another registry; this server runs images of its own registry only: push it to {}",
-            reference.registry,
-            asked.origin.registry_endpoint("<namespace>/<name>")
-        );
-        body.refuse_constraint(REGISTRY_IMAGE, help);
+    let own = Reference::parse(text).ok().filter(|reference| asked.origin.is_registry(&reference.registry));
+    let Some(Reference { repository, tag, digest, .. }) = own else {
+        let refused = match elsewhere(text) {
+            Ok(_) if asked.state.config.foreign_images.is_none() => format!(
+                "{text} is in another registry; this server runs images of its own registry only: push it to {}",
+                asked.origin.registry_endpoint("<namespace>/<name>")
+            ),
+            Ok(stored) => return Ok(Some(stored)),
+            Err(error) => error.to_string(),
+        };
+        body.refuse_constraint(REGISTRY_IMAGE, refused);
         return Ok(None);
-    }
-    let slug = reference.repository.split_once('/').map_or("", |(slug, _)| slug);
+    };
+    let slug = repository.split_once('/').map_or("", |(slug, _)| slug);
     let owner = &asked.caller.tenant.organization_id;
     if slug == BASES || !asked.state.store.owns_slug(owner, slug).await? {
-        let help = format!("no registry namespace of yours has the repository {:?}", reference.repository);
+        let help = format!("no registry namespace of yours has the repository {repository:?}");
         body.refuse_constraint(REGISTRY_IMAGE, help);
         return Ok(None);
     }
-    let mut image = reference.repository;
-    match (reference.tag, reference.digest) {
-        (_, Some(digest)) => image += &format!("@{digest}"),
-        (tag, None) => image += &format!(":{}", tag.as_deref().unwrap_or("latest")),
-    }
-    Ok(Some(image))
+    let target = match digest {
+        Some(digest) => format!("@{digest}"),
+        None => format!(":{}", tag.as_deref().unwrap_or("latest")),
+    };
+    Ok(Some(repository + &target))
 }
 
 /// `[a-z0-9][a-z0-9_-]{0,62}` without doubled or trailing separators: the name is a component of its repository. An

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use http::{header::HOST, request::Parts, uri::Authority};
 
-use crate::AppState;
+use crate::{AppState, image_name::ImageName};
 
 /// Scheme and host as the caller reaches them.
 pub(super) struct Origin {
@@ -22,6 +22,14 @@ impl Origin {
     pub(super) fn registry_endpoint(&self, slug: &str) -> String {
         let host = self.base.split_once("://").map_or(self.base.as_str(), |(_, host)| host);
         format!("{host}/{slug}")
+    }
+
+    /// A container's image as users write it.
+    pub(super) fn image(&self, stored: &str) -> String {
+        match ImageName::of(stored) {
+            ImageName::Own(image) => self.registry_endpoint(image),
+            ImageName::Elsewhere(image) => image.to_owned(),
+        }
     }
 
     /// Whether a reference's `host:port` is this server's registry, as this caller reaches it.

@@ -73,7 +73,8 @@ async fn every_argument_outside_its_constraint_is_named() {
         ("environment_variables", json!({"SCW_PUBLIC": "true"})),
         ("registry_image", json!(7)),
         ("registry_image", json!("no reference")),
-        ("registry_image", json!("docker.io/library/nginx:latest")),
+        ("registry_image", json!("Nginx")),
+        ("registry_image", json!("https://quay.io/a/b")),
         ("registry_image", json!("api.test:8080/base/node22:latest")),
         ("registry_image", json!("api.test:8080/nobody/c:latest")),
     ];
@@ -121,6 +122,34 @@ async fn an_image_is_the_callers_own_or_refused_as_if_it_were_not_there() {
     let same = client.patch(&path, json!({"registry_image": null, "description": "x"})).await;
     assert_eq!(same.body["registry_image"], format!("api.test:8080/mine/c@{digest}"));
     drop(second);
+}
+
+#[tokio::test]
+async fn an_image_of_another_registry_is_named_as_docker_names_it() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let namespace = client.namespace("n").await;
+    let path = format!("containers/{}", container(&client, &namespace, "c").await);
+    let digest = format!("sha256:{}", "0".repeat(64));
+    for (named, answered) in [
+        ("nginx", "docker.io/library/nginx:latest".to_owned()),
+        ("n/c:1", "docker.io/n/c:1".to_owned()),
+        ("Quay.io/a/b", "quay.io/a/b:latest".to_owned()),
+        (&format!("ghcr.io/a/b:1@{digest}"), format!("ghcr.io/a/b:1@{digest}")),
+        ("localhost/a", "localhost:443/a:latest".to_owned()),
+        ("api.test:8080/n/c:1", "api.test:8080/n/c:1".to_owned()),
+    ] {
+        let changed = client.patch(&path, json!({"registry_image": named})).await;
+        assert_eq!(changed.body["registry_image"], answered, "{}", changed.body);
+        assert_eq!(client.get(&path).await.body["registry_image"], answered);
+    }
+    let own = Server::with(|config| config.foreign_images = None).await;
+    let client = own.client().await;
+    let namespace = client.namespace("n").await;
+    let body = json!({"name": "c", "namespace_id": namespace, "registry_image": "nginx"});
+    let refused = client.post("containers", body).await;
+    let told = refused.assert_argument("registry_image", "constraint").body["message"].as_str().unwrap();
+    assert!(told.contains("push it to api.test:8080/"), "{told}");
 }
 
 #[tokio::test]

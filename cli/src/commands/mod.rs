@@ -9,6 +9,7 @@ pub(crate) mod cron;
 pub(crate) mod database;
 pub(crate) mod deploy;
 pub(crate) mod dev;
+pub(crate) mod foreign_images;
 pub(crate) mod function;
 pub(crate) mod images;
 pub(crate) mod inspect;

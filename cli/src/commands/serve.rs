@@ -23,6 +23,7 @@ use crate::go_proxy;
 use super::build::limits::Limits;
 use super::collect::CollectArguments;
 use super::database::DatabaseArguments;
+use super::foreign_images::ForeignImageArguments;
 use super::log_limits::LogArguments;
 
 /// How long the server may take to end; a little more than running requests have.
@@ -85,6 +86,8 @@ pub(crate) struct Serve {
     pub(crate) registry_quota: Option<u64>,
     #[command(flatten)]
     pub(crate) logs: LogArguments,
+    #[command(flatten)]
+    pub(crate) foreign_images: ForeignImageArguments,
     /// Logs as JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,

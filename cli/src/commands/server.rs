@@ -35,6 +35,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     config.public_url = arguments.public_url.map(|url| url.trim_end_matches('/').to_owned());
     config.regions = arguments.regions;
     config.registry_quota = arguments.registry_quota.map(|megabytes| megabytes.saturating_mul(1_000_000));
+    config.foreign_images = arguments.foreign_images.settings();
     config.archive_limits = arguments.limits.of_archives()?;
     config.log_limits = arguments.logs.limits();
     let https = config.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));

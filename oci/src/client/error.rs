@@ -6,6 +6,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::body::read_limited;
+use super::guard::{Refused, Unknown};
 use crate::digest::Digest;
 use crate::layout::LayoutError;
 use crate::reference::InvalidReference;
@@ -48,6 +49,14 @@ pub enum ClientError {
         url: String,
         /// What happened, with its causes.
         reason: String,
+    },
+    /// The guard does not let the client go there.
+    #[error("{url}: {reason}")]
+    Guarded {
+        /// The URL without its query.
+        url: String,
+        /// Why not.
+        reason: Refused,
     },
     /// The registry answered something the protocol does not allow, or the client does not follow.
     #[error("{url}: {reason}")]
@@ -114,10 +123,21 @@ impl ClientError {
         let mut reason = error.to_string();
         let mut cause = std::error::Error::source(&error);
         while let Some(error) = cause {
+            if let Some(refused) = error.downcast_ref::<Refused>() {
+                return Self::guarded(url, refused.clone());
+            }
+            if let Some(unknown) = error.downcast_ref::<Unknown>() {
+                reason = unknown.to_string();
+                break;
+            }
             reason = format!("{reason}: {error}");
             cause = error.source();
         }
         Self::Transport { method: method.clone(), url: shown(url), reason }
+    }
+
+    pub(super) fn guarded(url: &Url, reason: Refused) -> Self {
+        Self::Guarded { url: shown(url), reason }
     }
 
     pub(super) fn timed_out(method: &Method, url: &Url) -> Self {

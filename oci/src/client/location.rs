@@ -63,7 +63,7 @@ fn is_link_local(url: &Url) -> bool {
 }
 
 /// The host, when it is an address.
-fn literal(url: &Url) -> Option<IpAddr> {
+pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
     host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }

@@ -16,6 +16,7 @@ mod challenge;
 mod credentials;
 mod error;
 mod exchange;
+pub mod guard;
 mod keychain;
 mod location;
 mod patience;
@@ -35,6 +36,7 @@ use auth::Auth;
 pub use browse::Cleaned;
 pub use credentials::Credentials;
 pub use error::ClientError;
+pub use guard::Guard;
 pub use keychain::{Keychain, KeychainError};
 pub use progress::{Arrival, Progress};
 pub use push::{Push, Pushed};
@@ -52,6 +54,8 @@ pub struct Options {
     pub authorities: Vec<Vec<u8>>,
     /// How patient it is.
     pub retry: Retry,
+    /// Where it may be sent; without a guard, anywhere.
+    pub guard: Option<Guard>,
 }
 
 /// A client of registries. Cheap to share behind an `Arc`.

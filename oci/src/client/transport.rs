@@ -1,4 +1,5 @@
-//! The HTTP clients: through the environment's proxies, and past them for what is on this machine.
+//! The HTTP clients: through the environment's proxies, and past them for what is on this machine. With a guard: past
+//! them always, and only where it lets the client go.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -6,7 +7,8 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{ClientError, Options};
+use super::guard::Admitted;
+use super::{ClientError, Guard, Options};
 
 /// Variables that name a proxy; each also in lower case.
 const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
@@ -22,6 +24,9 @@ pub(super) struct Transport {
     /// Certificates of authorities that are believed beside the system's.
     authorities: Vec<reqwest::Certificate>,
     proxied: bool,
+    guard: Option<Guard>,
+    /// For hosts that nobody vouches for; made when one is asked.
+    checked: OnceLock<Result<reqwest::Client, String>>,
 }
 
 #[derive(Debug)]
@@ -43,14 +48,23 @@ impl Transport {
             authorities.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?);
         }
         let plain = builder().no_proxy().tls_certs_only([]).build().map_err(setup)?;
-        Ok(Self { plain, secure: OnceLock::new(), authorities, proxied: PROXIES.iter().any(named) })
+        let guard = options.guard.clone();
+        // A proxy would resolve the names that the guard looks at.
+        let proxied = guard.is_none() && PROXIES.iter().any(named);
+        Ok(Self { plain, secure: OnceLock::new(), authorities, proxied, guard, checked: OnceLock::new() })
     }
 
     /// The client for a URL. No proxy can reach this machine's own addresses, so none is asked to.
     ///
     /// # Errors
-    /// TLS cannot be set up.
+    /// TLS cannot be set up, or the guard does not let the client go there.
     pub(super) fn to(&self, url: &Url) -> Result<&reqwest::Client, ClientError> {
+        if let Some(guard) = &self.guard
+            && guard.admit(url).map_err(|refused| ClientError::guarded(url, refused))? == Admitted::Public
+        {
+            let checked = self.checked.get_or_init(|| self.checked(guard).map_err(|error| error.to_string()));
+            return checked.as_ref().map_err(|reason| ClientError::Setup(reason.clone()));
+        }
         let here = is_here(url);
         if url.scheme() == "http" && (here || !self.proxied) {
             return Ok(&self.plain);
@@ -61,14 +75,26 @@ impl Transport {
     }
 
     fn secure(&self) -> Result<Secure, reqwest::Error> {
-        let trusting = |builder: reqwest::ClientBuilder| match self.authorities.is_empty() {
+        let direct = self.trusting(builder()).no_proxy().build()?;
+        // Once is enough when nothing differs.
+        let usual = if self.proxied { self.trusting(builder()).build()? } else { direct.clone() };
+        Ok(Secure { usual, direct })
+    }
+
+    /// Connects to addresses that the guard has seen, or through its proxy, whose own address is the operator's choice.
+    fn checked(&self, guard: &Guard) -> Result<reqwest::Client, reqwest::Error> {
+        let builder = self.trusting(builder()).no_proxy();
+        match guard.proxy() {
+            Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.clone())?).build(),
+            None => builder.dns_resolver(guard.resolver()).build(),
+        }
+    }
+
+    fn trusting(&self, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+        match self.authorities.is_empty() {
             true => builder,
             false => builder.tls_certs_merge(self.authorities.clone()),
-        };
-        let direct = trusting(builder()).no_proxy().build()?;
-        // Once is enough when nothing differs.
-        let usual = if self.proxied { trusting(builder()).build()? } else { direct.clone() };
-        Ok(Secure { usual, direct })
+        }
     }
 }
 

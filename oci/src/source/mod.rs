@@ -27,7 +27,7 @@ pub enum Source {
     /// In a registry, by tag or digest.
     Registry {
         /// How the registry is reached.
-        options: Options,
+        options: Box<Options>,
         /// Its name there.
         reference: Reference,
     },
@@ -81,7 +81,7 @@ impl Source {
             }
             Self::Registry { options, reference } => (options, reference),
         };
-        let (bytes, media_type, digest) = Client::new(options.clone())?.manifest(reference).await?;
+        let (bytes, media_type, digest) = Client::new(Options::clone(options))?.manifest(reference).await?;
         let content = match media_type.as_str() {
             OCI_INDEX | DOCKER_INDEX => Content::Index(Refusal::parsed("index", &bytes)?),
             _ => Content::Manifest { bytes, media_type },
@@ -102,13 +102,13 @@ impl Source {
                     wanted: format!("linux/{architecture}"),
                     has: found.platforms(),
                 })?;
-                let client = Client::new(options.clone())?;
+                let client = Client::new(Options::clone(options))?;
                 let child = reference.with_digest(chosen.digest.clone());
                 let (bytes, media_type, _) = client.manifest(&child).await?;
                 of_registry(&client, options, reference, bytes, media_type).await?
             }
             (Content::Manifest { bytes, media_type }, Self::Registry { options, reference }) => {
-                let client = Client::new(options.clone())?;
+                let client = Client::new(Options::clone(options))?;
                 of_registry(&client, options, reference, bytes.clone(), media_type.clone()).await?
             }
             // What a registry answered is asked for in a layout.

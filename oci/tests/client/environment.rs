@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use oci::client::{Client, Options, Retry};
+use oci::client::{Client, Guard, Options, Retry};
 
 /// A small proxy: notes the first line of each connection, and connects or passes on.
 struct Proxy {
@@ -60,7 +60,8 @@ async fn child_asks_for_a_manifest() {
     let Ok(reference) = std::env::var("TEST_ASK_FOR") else { return };
     let retry = Retry { attempts: 1, ..Retry::default() };
     let plain_http = std::env::var("TEST_PLAIN").is_ok();
-    let client = Client::new(Options { plain_http, retry, ..Options::default() }).unwrap();
+    let guard = std::env::var("TEST_GUARDED").is_ok().then(|| Guard::new(Vec::new()));
+    let client = Client::new(Options { plain_http, retry, guard, ..Options::default() }).unwrap();
     match client.manifest(&reference.parse().unwrap()).await {
         Ok((_, media_type, _)) => println!("asked: {media_type}"),
         Err(error) => println!("asked: {error}"),
@@ -101,6 +102,16 @@ fn a_registry_with_tls_is_reached_through_the_proxy_of_the_environment() {
     let line = proxy.lines.lock().unwrap().pop().unwrap();
     assert!(line.to_lowercase().contains("proxy-authorization: basic"), "{line}");
     assert!(!said.contains("secret-word"), "{said}");
+}
+
+#[test]
+fn a_guarded_client_does_not_use_the_proxy_of_the_environment() {
+    let proxy = Proxy::start(registry());
+    let at = format!("http://{}", proxy.address);
+    for name in ["HTTPS_PROXY", "ALL_PROXY", "https_proxy"] {
+        let said = ask("registry.example/a:1", &[(name, &at), ("TEST_GUARDED", "1")]);
+        assert!(proxy.lines.lock().unwrap().is_empty(), "{name}: {said}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod attached;
 mod auth;
 mod environment;
 mod faults;
+mod guarded;
 mod progress;
 mod pulls;
 mod raw;

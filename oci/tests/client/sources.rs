@@ -30,7 +30,8 @@ fn several() -> ImageIndex {
 fn source(reference: Reference) -> Source {
     let (first, longest) = (Duration::from_millis(2), Duration::from_secs(5));
     let retry = Retry { attempts: 2, first, longest, ..Retry::default() };
-    Source::Registry { options: Options { plain_http: true, retry, ..Options::default() }, reference }
+    let options = Box::new(Options { plain_http: true, retry, ..Options::default() });
+    Source::Registry { options, reference }
 }
 
 /// The registry's own answers.

@@ -70,10 +70,10 @@ pub struct Code {
     pub handler: String,
 }
 
-/// A container's program: an image of this server's registry.
+/// A container's program: an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Image {
-    /// `<repository>[:tag][@digest]`, without the registry's host; `None`: `<slug>/<name>:latest`.
+    /// As [`ImageName`](crate::image_name::ImageName) reads it; `None`: `<slug>/<name>:latest` of this server.
     pub registry_image: Option<String>,
 }
 
@@ -143,7 +143,7 @@ impl Kind for Image {
 }
 
 impl Application<Image> {
-    /// The image that a deploy takes, without the registry's host.
+    /// The image that a deploy takes, as [`ImageName`](crate::image_name::ImageName) reads it.
     #[must_use]
     pub fn image(&self) -> String {
         let own = || format!("{}/{}:latest", self.slug, self.name);

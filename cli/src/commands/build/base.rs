@@ -214,7 +214,10 @@ impl BaseOptions {
             false => wanted.access.options_elsewhere(reference)?,
         };
         options.plain_http = self.insecure_base || (same && options.plain_http);
-        Ok((Source::Registry { options, reference: reference.clone() }, reference.to_string()))
+        Ok((
+            Source::Registry { options: Box::new(options), reference: reference.clone() },
+            reference.to_string(),
+        ))
     }
 
     fn dressed(

@@ -3,7 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use tempfile::TempDir;
@@ -19,7 +22,12 @@ pub(crate) struct Workshop {
 impl Workshop {
     pub(crate) fn new(server: &Server) -> Self {
         let host = server.api().url().trim_start_matches("http://").to_owned();
-        Self { folder: tempfile::tempdir().unwrap(), key: server.api().key().to_owned(), host }
+        // In small letters: podman makes a name of the path to a layout.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name =
+            format!("zipship-workshop-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir().unwrap();
+        Self { folder, key: server.api().key().to_owned(), host }
     }
 
     /// `host:port` of the registry.
@@ -56,13 +64,25 @@ impl Workshop {
 
     /// podman takes an image of the registry under another name and pushes it, as Docker's format has it.
     pub(crate) fn push_with_podman(&self, from: &str, to: &str) {
+        self.podman(&["pull", "--quiet", "--tls-verify=false", from]);
+        self.podman(&["tag", from, to]);
+        self.podman(&["push", "--quiet", "--tls-verify=false", "--format", "v2s2", to]);
+        self.podman(&["rmi", "--all", "--force"]);
+    }
+
+    /// podman pushes a layout's image, its layers packed anew.
+    pub(crate) fn push_packed(&self, image: &str, to: &str, compression: &str) {
+        let pulled = self.podman(&["pull", "--quiet", &format!("oci:{image}")]);
+        let pulled = String::from_utf8(pulled.stdout).unwrap();
+        let how = ["push", "--quiet", "--tls-verify=false", "--format", "oci", "--compression-format"];
+        self.podman(&[&how[..], &[compression, pulled.trim(), to]].concat());
+        self.podman(&["rmi", "--all", "--force"]);
+    }
+
+    fn podman(&self, arguments: &[&str]) -> Output {
         let root = self.folder.path().join("podman");
         let storage = ["--root", root.to_str().unwrap(), "--storage-driver", "vfs"];
-        let podman = |arguments: &[&str]| self.run("podman", &[&storage[..], arguments].concat());
-        podman(&["pull", "--quiet", "--tls-verify=false", from]);
-        podman(&["tag", from, to]);
-        podman(&["push", "--quiet", "--tls-verify=false", "--format", "v2s2", to]);
-        podman(&["rmi", "--all", "--force"]);
+        self.run("podman", &[&storage[..], arguments].concat())
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Output {

@@ -1,5 +1,7 @@
 //! Containers: images that know nothing of ours, pushed with the tools that users have, deployed, called, replaced.
 
+mod elsewhere;
+mod forms;
 mod image;
 
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::json;
-use zipship_tests::{Container, Server};
+use zipship_tests::{Container, DockerRegistry, Server};
 
 use super::{armed, one_sandbox, patiently, tail, wait_for};
 use crate::containers::{Workshop, namespace};
@@ -26,6 +26,37 @@ const POINTS: &[&str] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn a_containers_deploy_ends_wherever_the_server_is_killed() -> anyhow::Result<()> {
     tokio::try_join!(kill_at_each("before"), kill_at_each("after"))?;
+    Ok(())
+}
+
+/// Where an image comes from another registry.
+const POINTS_OF_A_PULL: &[&str] = &["deploy.fetching", "image.pull", "image.push"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_of_another_registry_comes_wherever_the_server_is_killed() -> anyhow::Result<()> {
+    let outside = DockerRegistry::start()?;
+    let folder = tempfile::tempdir()?;
+    let mut server = Server::at_fixed_port_with(&["--pull-from", &format!("http://{}", outside.address)])?;
+    server.launch(&[])?;
+    let workshop = Workshop::new(&server);
+    let settings = ["--config.entrypoint", "/usr/bin/program", "--config.env", "ANSWER=here"];
+    let named = format!("{}/outside/c:1", outside.address);
+    workshop.push(&workshop.image("first", &settings), &named);
+    let (namespace, _) = namespace(server.api(), "n").await?;
+    let fields = json!({"registry_image": named});
+    let container = Container::create(server.api(), &namespace, "c", &fields).await?;
+    container.deployed().await?;
+    server.halt()?;
+    let points =
+        POINTS_OF_A_PULL.iter().flat_map(|name| ["before", "after"].map(|side| format!("{name}.{side}")));
+    for (number, point) in points.enumerate() {
+        // Another image each time, so that there is something to bring.
+        let differs = format!("NUMBER={number}");
+        let settings = [&settings[..], &["--config.env", &differs]].concat();
+        workshop.push(&workshop.image(&number.to_string(), &settings), &named);
+        let run = kill_once(&mut server, folder.path(), &container, &point);
+        run.await.with_context(|| format!("killed at {point}; the log:\n{}", tail(&server.log())))?;
+    }
     Ok(())
 }
 
