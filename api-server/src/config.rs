@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use builder::zip::ArchiveLimits;
-use contract::limits::ApiLimits;
+use contract::limits::{ApiLimits, Quotas};
 use oci::client::Guard;
 
 use crate::{
@@ -27,6 +27,8 @@ pub struct Config {
     pub database_url: Option<DatabaseUrl>,
     /// Limits, each named in its refusal.
     pub limits: ApiLimits,
+    /// How many of each an organization may have in a region.
+    pub quotas: Quotas,
     /// How much an archive may be.
     pub archive_limits: ArchiveLimits,
     /// Most bytes that the images of one namespace may take in the registry together; `None`: no limit.
@@ -52,6 +54,7 @@ impl Config {
             data,
             database_url: None,
             limits: ApiLimits::default(),
+            quotas: Quotas::default(),
             archive_limits: ArchiveLimits::default(),
             registry_quota: None,
             log_limits: LogLimits::default(),

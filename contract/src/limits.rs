@@ -36,8 +36,6 @@ pub struct ApiLimits {
     pub variables: usize,
     /// Longest value of an environment variable, in bytes.
     pub variable_bytes: usize,
-    /// Most crons of an organization in a region.
-    pub crons: u64,
     /// Largest request body of the API, in bytes.
     pub body_bytes: usize,
 }
@@ -51,15 +49,80 @@ impl Default for ApiLimits {
             page_size: 100,
             variables: 100,
             variable_bytes: 8 << 10,
-            crons: 1000,
             body_bytes: 1 << 20,
         }
     }
 }
 
+/// How many of each an organization may have in a region at most (`docs/api.md`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quotas {
+    /// Namespaces.
+    pub namespaces: u64,
+    /// Functions, in all namespaces together.
+    pub functions: u64,
+    /// Containers, in all namespaces together.
+    pub containers: u64,
+    /// Crons, of all applications together.
+    pub crons: u64,
+}
+
+/// A quota that can't be set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidQuota {
+    /// No `NAME=NUMBER`.
+    #[error("{0:?} is not NAME=NUMBER, such as functions=500")]
+    Form(String),
+    /// There is no such quota.
+    #[error("{0:?} is no quota; there are namespaces, functions, containers, crons")]
+    Name(String),
+    /// Not a whole number.
+    #[error("{1:?} is not a whole number: how many {0} an organization may have in a region")]
+    Number(String, String),
+}
+
+impl Quotas {
+    /// Sets one, as `functions=500` says it.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn set(&mut self, text: &str) -> Result<(), InvalidQuota> {
+        let (name, number) = text.split_once('=').ok_or_else(|| InvalidQuota::Form(text.to_owned()))?;
+        let quota = match name {
+            "namespaces" => &mut self.namespaces,
+            "functions" => &mut self.functions,
+            "containers" => &mut self.containers,
+            "crons" => &mut self.crons,
+            _ => return Err(InvalidQuota::Name(name.to_owned())),
+        };
+        *quota = number.parse().map_err(|_| InvalidQuota::Number(name.to_owned(), number.to_owned()))?;
+        Ok(())
+    }
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { namespaces: 1000, functions: 20_000, containers: 20_000, crons: 1000 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::cpu_of_memory;
+    use super::{Quotas, cpu_of_memory};
+
+    #[test]
+    fn a_quota_is_set_by_name_and_what_is_none_is_refused() {
+        let mut quotas = Quotas::default();
+        quotas.set("functions=5").unwrap();
+        assert_eq!(quotas, Quotas { functions: 5, ..Quotas::default() });
+        for (text, refusal) in [
+            ("functions", "\"functions\" is not NAME=NUMBER, such as functions=500"),
+            ("keys=1", "\"keys\" is no quota; there are namespaces, functions, containers, crons"),
+            ("crons=-1", "\"-1\" is not a whole number: how many crons an organization may have in a region"),
+        ] {
+            assert_eq!(quotas.set(text).unwrap_err().to_string(), refusal);
+        }
+    }
 
     #[test]
     fn memory_outside_the_table_has_no_cpu() {

@@ -92,7 +92,7 @@ impl Arguments {
         range: std::ops::RangeInclusive<u64>,
     ) -> Option<u64> {
         let value = self.take(name)?;
-        let number = value.as_u64().filter(|number| range.contains(number));
+        let number = whole(&value).filter(|number| range.contains(number));
         if number.is_none() {
             let help = format!("must be a number{unit}, {} to {}", range.start(), range.end());
             self.refuse_constraint(name, help);
@@ -148,5 +148,39 @@ impl Arguments {
     /// All problems as one error, when there are any.
     pub(super) fn finish(&mut self) -> Result<(), HttpError> {
         self.problems.finish()
+    }
+}
+
+/// A whole number as JSON has it: `5.0` is one too. Larger ones than a double tells apart are no argument's.
+fn whole(value: &Value) -> Option<u64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let from_double = |number: f64| {
+        let is_whole = number.fract() == 0.0 && (0.0..EXACT).contains(&number);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and in range")]
+        is_whole.then_some(number as u64)
+    };
+    value.as_u64().or_else(|| from_double(value.as_f64()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::whole;
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        for (value, number) in [
+            (json!(5), Some(5)),
+            (json!(5.0), Some(5)),
+            (json!(1e3), Some(1000)),
+            (json!(-0.0), Some(0)),
+            (json!(5.5), None),
+            (json!(-5), None),
+            (json!(1e300), None),
+            (json!("5"), None),
+        ] {
+            assert_eq!(whole(&value), number, "{value}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use contract::{
     api::{Container, Containers, CreateContainer, UpdateContainer},
-    limits::cpu_of_memory,
+    limits::{Quotas, cpu_of_memory},
 };
 use oci::Reference;
 
@@ -31,6 +31,10 @@ impl Wire for Image {
     type Answer = Container;
     type Page = Containers;
     type Said = Said;
+
+    fn quota(quotas: &Quotas) -> u64 {
+        quotas.containers
+    }
 
     fn check_name(body: &mut Arguments, name: &str) {
         check_name(body, name);

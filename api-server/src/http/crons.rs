@@ -45,7 +45,7 @@ pub(super) async fn create(
     let args = body.object("args").map(crons::plain).unwrap_or_default();
     body.finish()?;
     let new = NewCron { id: new_id(), application_id, schedule, args };
-    let row = state.store.create_cron(&caller.tenant, new, state.config.limits.crons).await?;
+    let row = state.store.create_cron(&caller.tenant, new, state.config.quotas.crons).await?;
     state.crons_changed.notify_one();
     Ok(Json(answer(row)))
 }

@@ -2,7 +2,7 @@
 
 use contract::{
     api::{ArgumentReason, CreateFunction, Function, Functions, UpdateFunction},
-    limits::cpu_of_memory,
+    limits::{Quotas, cpu_of_memory},
     runtime::{Handler, Runtime},
 };
 
@@ -26,6 +26,10 @@ impl Wire for Code {
     type Answer = Function;
     type Page = Functions;
     type Said = Said;
+
+    fn quota(quotas: &Quotas) -> u64 {
+        quotas.functions
+    }
 
     fn check_name(body: &mut Arguments, name: &str) {
         namespaces::check_name(body, name);

@@ -46,7 +46,7 @@ pub(super) async fn create(
     caller.require_own(organization_id.as_deref(), "namespace", "create")?;
     let id = new_id();
     let new = NewNamespace { id: id.clone(), name, description, environment };
-    let row = state.store.create_namespace(&caller.tenant, new).await?;
+    let row = state.store.create_namespace(&caller.tenant, new, state.config.quotas.namespaces).await?;
     tokens::spawn_key_pair(&state, id);
     Ok(Json(answer(row, &origin)))
 }

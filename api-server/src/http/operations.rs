@@ -33,7 +33,8 @@ fn of_namespaces() -> Vec<Operation> {
     let list = Operation::new(GET, all, "listNamespaces", says, namespaces::list)
         .query(|config| namespaces::LIST.parameters(&config.limits));
     let says = "Makes a namespace; it is `creating`, then `ready`.";
-    let create = Operation::new(POST, all, "createNamespace", says, namespaces::create);
+    let create =
+        Operation::new(POST, all, "createNamespace", says, namespaces::create).refuses(&["quotas_exceeded"]);
     let get = Operation::new(GET, one, "getNamespace", "The namespace.", namespaces::get);
     let says = "Changes what the body names. Nothing is deployed anew.";
     let update = Operation::new(PATCH, one, "updateNamespace", says, namespaces::update);
@@ -55,7 +56,8 @@ fn of_functions() -> Vec<Operation> {
         Operation::new(GET, path, "listNamespaceFunctions", says, applications::list_of_namespace::<Code>)
             .query(|config| Code::LIST.parameters_within(&config.limits));
     let says = "Makes a function; it is `created` until it is deployed.";
-    let create = Operation::new(POST, all, "createFunction", says, applications::create::<Code>);
+    let create = Operation::new(POST, all, "createFunction", says, applications::create::<Code>)
+        .refuses(&["quotas_exceeded"]);
     let get = Operation::new(GET, one, "getFunction", "The function.", applications::get::<Code>);
     let says = "Changes what the body names, and deploys when that is needed or asked for.";
     let update = Operation::new(PATCH, one, "updateFunction", says, applications::update::<Code>)
@@ -94,7 +96,8 @@ fn of_containers() -> Vec<Operation> {
         Operation::new(GET, path, "listNamespaceContainers", says, applications::list_of_namespace::<Image>)
             .query(|config| Image::LIST.parameters_within(&config.limits));
     let says = "Makes a container; it is `created` until it is deployed.";
-    let create = Operation::new(POST, all, "createContainer", says, applications::create::<Image>);
+    let create = Operation::new(POST, all, "createContainer", says, applications::create::<Image>)
+        .refuses(&["quotas_exceeded"]);
     let get = Operation::new(GET, one, "getContainer", "The container.", applications::get::<Image>);
     let says = "Changes what the body names, and deploys when that is needed or asked for.";
     let update = Operation::new(PATCH, one, "updateContainer", says, applications::update::<Image>);

@@ -7,7 +7,7 @@ use sqlx::{Row as _, any::AnyRow};
 use super::{
     Held, Owned, Store, StoreError, Tenant, now_ms, registry_namespaces,
     row::{name_of, named, sealed_map, storable},
-    tenant::{require, require_writable, stamp},
+    tenant::{require, require_room, require_writable, stamp},
 };
 use crate::secrets::{Place, Sealer, SecretMap};
 
@@ -54,16 +54,18 @@ pub struct NewNamespace {
 }
 
 impl Store {
-    /// A namespace in state `creating`.
+    /// A namespace in state `creating`; the tenant may have `quota` of them.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] when the name is taken.
+    /// [`StoreError::Duplicate`] when the name is taken, [`StoreError::Quota`].
     pub async fn create_namespace(
         &self,
         tenant: &Tenant,
         new: NewNamespace,
+        quota: u64,
     ) -> Result<NamespaceRow, StoreError> {
         self.write("namespace.create", async |tx| {
+            require_room::<NamespaceRow>(tx, tenant, quota).await?;
             let place = place(&new.id);
             let created = stamp::<NamespaceRow>(tx).await?;
             let registry_id = registry_namespaces::adopt_or_create(tx, tenant, &new.id, &new.name).await?;

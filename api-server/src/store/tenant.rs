@@ -202,6 +202,26 @@ pub(super) async fn require_writable<T: Owned>(
     }
 }
 
+/// Refuses a new row of the kind when the tenant has as many as it may. Whoever writes is alone, so of two that would
+/// both be the last one, one is refused.
+///
+/// # Errors
+/// [`StoreError::Quota`].
+pub(super) async fn require_room<T: Owned>(
+    tx: &mut AnyConnection,
+    tenant: &Tenant,
+    quota: u64,
+) -> Result<(), StoreError> {
+    let sql = format!("SELECT COUNT(*) AS n FROM {} WHERE {}", T::FROM, bound::<T>(1));
+    let counted = sqlx::query(AssertSqlSafe(sql))
+        .bind(tenant.organization_id.clone())
+        .bind(tenant.region.clone())
+        .fetch_one(tx)
+        .await?;
+    let current = count(&counted)?;
+    if current < quota { Ok(()) } else { Err(StoreError::Quota { resource: T::KIND, quota, current }) }
+}
+
 /// When a new row of the kind was made: now, but after every other of its kind, so that it is the last one of its
 /// list whatever the clock does, and pages do not shift under a caller who reads them.
 pub(super) async fn stamp<T: Owned>(tx: &mut AnyConnection) -> Result<i64, StoreError> {

@@ -232,7 +232,7 @@ fn values(ids: &[String]) -> Vec<Value> {
 
 #[tokio::test]
 async fn an_organization_may_have_so_many_crons_and_no_more() {
-    let server = Server::with(|config| config.limits.crons = 2).await;
+    let server = Server::with(|config| config.quotas.crons = 2).await;
     let client = server.client().await;
     let namespace = client.namespace("n").await;
     let function = client.function(&namespace, "f").await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod access;
+mod at_once;
 mod collection;
 mod containers;
 mod cron_runs;

@@ -21,6 +21,7 @@ pub(crate) mod lock;
 pub(crate) mod log_limits;
 pub(crate) mod namespace;
 pub(crate) mod push;
+pub(crate) mod quotas;
 pub(crate) mod registry;
 pub(crate) mod resource;
 pub(crate) mod secrets;

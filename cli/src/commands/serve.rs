@@ -25,6 +25,7 @@ use super::collect::CollectArguments;
 use super::database::DatabaseArguments;
 use super::foreign_images::ForeignImageArguments;
 use super::log_limits::LogArguments;
+use super::quotas::QuotaArguments;
 
 /// How long the server may take to end; a little more than running requests have.
 const SHUTDOWN: Duration = Duration::from_secs(15);
@@ -81,6 +82,8 @@ pub(crate) struct Serve {
     pub(crate) idle: u64,
     #[command(flatten)]
     pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) quotas: QuotaArguments,
     /// Most megabytes that the images of one namespace may take in the registry together [default: no limit].
     #[arg(long, value_name = "MB")]
     pub(crate) registry_quota: Option<u64>,

@@ -36,6 +36,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     config.regions = arguments.regions;
     config.registry_quota = arguments.registry_quota.map(|megabytes| megabytes.saturating_mul(1_000_000));
     config.foreign_images = arguments.foreign_images.settings();
+    config.quotas = arguments.quotas.quotas()?;
     config.archive_limits = arguments.limits.of_archives()?;
     config.log_limits = arguments.logs.limits();
     let https = config.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));

@@ -36,7 +36,8 @@ pub(in crate::http) async fn create<K: Wire>(
     body.finish()?;
     settled(&state, &caller, &namespace_id).await?;
     let new = NewApplication { id: new_id(), namespace_id, name, fields };
-    let row = state.store.create_application::<K>(&caller.tenant, new).await?;
+    let quota = K::quota(&state.config.quotas);
+    let row = state.store.create_application::<K>(&caller.tenant, new, quota).await?;
     Ok(Json(K::answer(row, &origin)))
 }
 

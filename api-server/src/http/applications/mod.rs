@@ -8,6 +8,8 @@ use std::future::Future;
 pub(super) use change::{create, delete, deploy, update};
 pub(super) use read::{get, list, list_of_namespace};
 
+use contract::limits::Quotas;
+
 use super::{
     arguments::Arguments,
     auth::Caller,
@@ -34,6 +36,9 @@ pub(super) trait Wire: Kind {
 
     /// Its lists.
     const LIST: List = List { kind: Self::NAME, orders: BY_TIME_OR_NAME, filters: &["namespace_id", "name"] };
+
+    /// How many an organization may have in a region.
+    fn quota(quotas: &Quotas) -> u64;
 
     /// Notes in `body` what is wrong with a name. An empty one is refused as missing elsewhere.
     fn check_name(body: &mut Arguments, name: &str);

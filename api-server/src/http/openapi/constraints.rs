@@ -39,6 +39,11 @@ fn bounds(body: &str, name: &str, limits: &ApiLimits) -> Map<String, Value> {
     let bounds = match name {
         "name" if body == "CreateContainer" => json!({"pattern": CONTAINER_NAME, "maxLength": 63}),
         "name" => json!({"pattern": NAME}),
+        // Empty is as good as absent, and these have to be there.
+        "namespace_id" | "application_id" | "schedule" if body.starts_with("Create") => {
+            json!({"minLength": 1})
+        }
+        "schedule" => json!({"minLength": 1}),
         "memory_limit" => json!({"enum": MEMORY_TO_CPU.map(|(memory, _)| memory)}),
         "timeout" => json!({"minimum": 1, "maximum": limits.timeout_ms}),
         "min_scale" => json!({"minimum": 0, "maximum": limits.max_scale}),

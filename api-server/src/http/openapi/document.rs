@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::operation::{Group, Operation},
+    links::{self, Takes},
     refusals,
     schemas::Schemas,
 };
@@ -15,15 +16,17 @@ const SAYS: &str = "Zip in, function out: an open implementation of the Function
 /// Describes the operations as this server has them: its regions, its limits.
 pub(super) fn document(groups: &[Group], config: &Config) -> Value {
     let mut schemas = Schemas::new();
-    let mut paths = Map::new();
+    let (mut paths, mut takes) = (Map::new(), Vec::new());
     for group in groups {
         for operation in &group.operations {
             let path = format!("{}{}", group.base, operation.path);
-            let described = describe(group, operation, &path, config, &mut schemas);
+            let (described, names) = describe(group, operation, &path, config, &mut schemas);
+            takes.push(Takes { operation: operation.name, region: path.contains("{region}"), names });
             let item = paths.entry(path).or_insert_with(|| json!({}));
             item[operation.method.as_str().to_lowercase()] = described;
         }
     }
+    links::add(&mut paths, &takes);
     let errors = refusals::name_types(&mut schemas);
     let mut named = schemas.finish(&config.limits);
     named.extend(errors);
@@ -49,12 +52,12 @@ fn describe(
     path: &str,
     config: &Config,
     schemas: &mut Schemas,
-) -> Value {
+) -> (Value, Vec<(&'static str, String)>) {
     let signature = &operation.signature;
     let mut parameters: Vec<_> = in_path(path).map(|name| path_parameter(name, config)).collect();
-    let mut names = Vec::new();
+    let mut names: Vec<_> = in_path(path).map(|name| ("path", name.to_owned())).collect();
     for parameter in (operation.query)(config) {
-        names.push(parameter.name.to_owned());
+        names.push(("query", parameter.name.to_owned()));
         parameters.push(json!({
             "name": parameter.name,
             "in": "query",
@@ -71,14 +74,16 @@ fn describe(
         "security": if signature.key { json!([{"key": []}]) } else { json!([]) },
     });
     if let Some(body) = signature.body {
-        names.extend(schemas.names_sent(body));
-        described["requestBody"] = json!({"required": true, "content": schemas.sent(body)});
+        let sent = schemas.holds(body);
+        names.extend(sent.names.into_iter().map(|name| ("body", name)));
+        described["requestBody"] = json!({"required": sent.required, "content": schemas.sent(body)});
     }
-    let mut responses = refusals::responses(operation, &names);
+    let mut responses =
+        refusals::responses(operation, &names.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>());
     let content = schemas.answered(signature.answer);
     responses.insert("200".to_owned(), json!({"description": "Done.", "content": content}));
     described["responses"] = Value::Object(responses);
-    described
+    (described, names)
 }
 
 fn in_path(path: &str) -> impl Iterator<Item = &str> {

@@ -3,6 +3,7 @@
 
 mod constraints;
 mod document;
+mod links;
 mod page;
 mod refusals;
 mod schemas;

@@ -39,8 +39,8 @@ const TYPES: [(&str, u16, &str); 12] = [
     ),
 ];
 
-/// The answers of an operation that are errors, by status. `names` are those of its query and body.
-pub(super) fn responses(operation: &Operation, names: &[String]) -> Map<String, Value> {
+/// The answers of an operation that are errors, by status. `names` are those of its arguments.
+pub(super) fn responses(operation: &Operation, names: &[&str]) -> Map<String, Value> {
     let mut by_status = BTreeMap::<u16, Vec<_>>::new();
     let types = types(operation, names);
     for (kind, status, says) in TYPES.iter().filter(|(kind, ..)| types.contains(kind)) {
@@ -57,15 +57,15 @@ pub(super) fn responses(operation: &Operation, names: &[String]) -> Map<String, 
     by_status.into_iter().map(response).collect()
 }
 
-fn types(operation: &Operation, names: &[String]) -> Vec<&'static str> {
+fn types(operation: &Operation, names: &[&str]) -> Vec<&'static str> {
     let signature = &operation.signature;
-    let names_a_resource = names.iter().any(|name| name.ends_with("_id") && name != "organization_id");
+    let names_a_resource = names.iter().any(|name| name.ends_with("_id") && *name != "organization_id");
     let writes = operation.method != Method::GET;
     let when = [
         // The region, at least, or a part of a presigned URL.
         (true, "invalid_arguments"),
         (signature.key, "denied_authentication"),
-        (!signature.key || names.iter().any(|name| name == "organization_id"), "permissions_denied"),
+        (!signature.key || names.contains(&"organization_id"), "permissions_denied"),
         (signature.id || !signature.key || names_a_resource, "not_found"),
         (writes && signature.key, "transient_state"),
         (writes && signature.id, "locked"),

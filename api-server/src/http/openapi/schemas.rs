@@ -16,6 +16,14 @@ pub(super) struct Schemas {
     answered: SchemaGenerator,
 }
 
+/// What a body holds.
+pub(super) struct Held {
+    /// Names of its arguments.
+    pub(super) names: Vec<String>,
+    /// Whether one of them has to be there: no body is as good as an empty object.
+    pub(super) required: bool,
+}
+
 impl Schemas {
     pub(super) fn new() -> Self {
         let settings = || {
@@ -38,14 +46,18 @@ impl Schemas {
         content(&mut self.answered, answer)
     }
 
-    /// Names of a body's arguments.
-    pub(super) fn names_sent(&mut self, body: Content) -> Vec<String> {
-        let Content::Json(make) = body else { return Vec::new() };
+    /// What a body holds.
+    pub(super) fn holds(&mut self, body: Content) -> Held {
+        let Content::Json(make) = body else { return Held { names: Vec::new(), required: true } };
         let schema = make(&mut self.sent);
         let named = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());
         let schema = named.and_then(|name| self.sent.definitions().get(name));
         let properties = schema.and_then(|schema| schema["properties"].as_object());
-        properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+        let required = schema.and_then(|schema| schema["required"].as_array());
+        Held {
+            names: properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default(),
+            required: required.is_some_and(|names| !names.is_empty()),
+        }
     }
 
     /// What makes schemas of answers.

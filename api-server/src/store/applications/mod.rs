@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::{
     Archive, NamespaceRow, Owned as _, Store, StoreError, Tenant, crons, deploys,
     row::{name_of, named},
-    tenant::{require, require_writable, stamp},
+    tenant::{require, require_room, require_writable, stamp},
 };
 use crate::secrets::SecretMap;
 
@@ -144,15 +144,16 @@ impl<K: Kind> Application<K> {
 }
 
 impl Store {
-    /// An application in state `created`.
+    /// An application in state `created`; the tenant may have `quota` of its kind.
     ///
     /// # Errors
     /// [`StoreError::Missing`] for the namespace, [`StoreError::Transient`] when that is not `ready`,
-    /// [`StoreError::Duplicate`] when the name is taken.
+    /// [`StoreError::Quota`], [`StoreError::Duplicate`] when the name is taken.
     pub async fn create_application<K: Kind>(
         &self,
         tenant: &Tenant,
         new: NewApplication<K>,
+        quota: u64,
     ) -> Result<Application<K>, StoreError> {
         self.write(K::WRITES.create, async |tx| {
             let namespace: NamespaceRow = require(tx, &self.sealer, tenant, &new.namespace_id).await?;
@@ -163,6 +164,7 @@ impl Store {
                     state: name_of(&namespace.state),
                 });
             }
+            require_room::<Application<K>>(tx, tenant, quota).await?;
             let created = stamp::<Application<K>>(tx).await?;
             sqlx::query(
                 "INSERT INTO applications (id, kind, namespace_id, name, environment, state, error_message, runtime,

@@ -4,12 +4,12 @@ mod runs;
 
 use contract::api::{CronRunState, CronStatus};
 use serde_json::{Map, Value};
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
 use super::{
     ContainerRow, FunctionRow, Held, Owned, Store, StoreError, Tenant, now_ms,
-    row::{count, json, name_of, named, optional_unsigned, to_json},
-    tenant::{require, require_writable, stamp},
+    row::{json, name_of, named, optional_unsigned, to_json},
+    tenant::{require, require_room, require_writable, stamp},
 };
 use crate::secrets::Sealer;
 
@@ -91,10 +91,7 @@ impl Store {
     ) -> Result<CronRow, StoreError> {
         self.write("cron.create", async |tx| {
             let namespace_id = namespace_of(tx, &self.sealer, tenant, &new.application_id).await?;
-            let current = count_of(tx, tenant).await?;
-            if current >= quota {
-                return Err(StoreError::Quota { resource: "cron", quota, current });
-            }
+            require_room::<CronRow>(tx, tenant, quota).await?;
             let created = stamp::<CronRow>(tx).await?;
             sqlx::query(
                 "INSERT INTO crons (id, namespace_id, application_id, schedule, args, state, created, updated)
@@ -191,17 +188,6 @@ async fn namespace_of(
         }
         Err(error) => Err(error),
     }
-}
-
-async fn count_of(tx: &mut AnyConnection, tenant: &Tenant) -> Result<u64, StoreError> {
-    let sql =
-        format!("SELECT COUNT(*) AS n FROM {} WHERE n.organization_id = $1 AND n.region = $2", CronRow::FROM);
-    let counted = sqlx::query(AssertSqlSafe(sql))
-        .bind(tenant.organization_id.clone())
-        .bind(tenant.region.clone())
-        .fetch_one(tx)
-        .await?;
-    count(&counted)
 }
 
 /// The crons of an application that is going tick no more.

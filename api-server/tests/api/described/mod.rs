@@ -2,6 +2,8 @@
 
 mod answers;
 mod arguments;
+mod facts;
+mod links;
 mod page;
 mod table;
 mod tenants;
