@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use clap::{Arg, Command, CommandFactory as _};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
+/// The command whose settings have a page of their own.
+const SERVE: &str = "serve";
 /// Writes the page instead of comparing it.
 const WRITE: &str = "ZIPSHIP_WRITE_CLI";
 
@@ -26,7 +28,7 @@ fn the_page_describes_every_command_and_option() {
 
 fn page(root: &Command) -> String {
     let mut text = format!(
-        "# The command line\n\nEvery command and option of `zipship`, made of the program's own descriptions: the same is \
+        "# The command line\n\nEvery command and option of `zipship` but the settings of `serve`, made of the program's own descriptions: the same is \
          behind `--help`. `{WRITE}=1 cargo test -p cli reference` writes this page anew.\n\n{}",
         include_str!("reference/introduction.md")
     );
@@ -57,7 +59,9 @@ fn describe(command: &Command, above: &str, known: &BTreeSet<String>, text: &mut
     let is_told = |argument: &&Arg| !argument.is_hide_set() && !known.contains(argument.get_id().as_str());
     let is_builtin = |argument: &Arg| matches!(argument.get_id().as_str(), "help" | "version");
     let told: Vec<&Arg> = command.get_arguments().filter(is_told).filter(|one| !is_builtin(one)).collect();
-    if !told.is_empty() {
+    if command.get_name() == SERVE {
+        line("Its settings stand in [configuration.md](configuration.md).");
+    } else if !told.is_empty() {
         let rows: Vec<String> = told.iter().map(|argument| row(argument)).collect();
         line(&format!("| | |\n| --- | --- |\n{}", rows.join("\n")));
     }
