@@ -13,7 +13,7 @@ use zipship_tests::{Answer, Api, Container, Function, Server, Spec, Zip};
 use crate::containers::{Workshop, namespace};
 
 pub(super) const PROGRAM: &[&str] = &["--config.entrypoint", "/usr/bin/program"];
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 pub(super) const NODE: Spec<'_> = Spec { runtime: "node22", handler: "handler.handle", privacy: "public" };
 const SAYS: &str = "module.exports.handle = async () => { console.log('said by node'); console.error('and again'); return 'done'; };";
@@ -154,12 +154,14 @@ async fn the_platform_tells_what_happened_to_deploys_instances_and_requests() ->
             if (event.path === '/eat') for (;;) kept.push(Buffer.alloc(1 << 20, 1));
         };";
     let function = Function::create_in(api, &namespace, NODE).await?;
-    let _ = api.patch(&format!("functions/{}", function.id), &json!({"timeout": 1000})).await?.expect(200);
     function.redeploy(&Zip::of("handler.js", code)).await?;
-    let slow = Answer::of(function.request(Method::GET, "/slow")).await?;
-    assert_eq!(slow.status, 504, "{}", slow.text());
     let eaten = Answer::of(function.request(Method::GET, "/eat")).await?;
     assert_eq!(eaten.status, 507, "{}", eaten.text());
+    // What serves is deployed anew with the other limit.
+    let _ = api.patch(&format!("functions/{}", function.id), &json!({"timeout": 1000})).await?.expect(200);
+    assert_eq!(function.settled().await?["status"], "ready");
+    let slow = Answer::of(function.request(Method::GET, "/slow")).await?;
+    assert_eq!(slow.status, 504, "{}", slow.text());
     // A deploy that fails tells the interpreter's own words, and the one before serves on.
     function.upload(&Zip::of("handler.js", "require('left-out')").bytes()).await?;
     assert_eq!(function.deploy().await?["status"], "error");
@@ -171,7 +173,7 @@ async fn the_platform_tells_what_happened_to_deploys_instances_and_requests() ->
         "a process of the instance was killed: it ran out of its 128 MB of memory",
         "deploy: it failed: Cannot find module 'left-out'",
         "an instance did not start: Cannot find module 'left-out'",
-        "deploy: version 2 is ready",
+        "deploy: version 3 is ready",
         "the instance was stopped: another version serves",
     ] {
         assert!(has(&lines, part), "{part:?} is not in:\n{}", messages(&lines).join("\n"));
