@@ -174,7 +174,6 @@ async fn the_platform_tells_what_happened_to_deploys_instances_and_requests() ->
         "deploy: it failed: Cannot find module 'left-out'",
         "an instance did not start: Cannot find module 'left-out'",
         "deploy: version 3 is ready",
-        "the instance was stopped: another version serves",
     ] {
         assert!(has(&lines, part), "{part:?} is not in:\n{}", messages(&lines).join("\n"));
     }
