@@ -112,8 +112,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => commands::serve::run(*serve, &completed.given),
         Command::Config(config) => commands::config::run(&config),
         Command::Completion(completion) => {
-            commands::completion::run(&completion, Arguments::command());
-            Ok(ExitCode::SUCCESS)
+            commands::completion::run(&completion, Arguments::command()).map(|()| ExitCode::SUCCESS)
         }
         Command::Server => commands::server::run(),
     };

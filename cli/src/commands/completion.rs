@@ -1,5 +1,7 @@
 //! `zipship completion`: what a shell needs to complete commands and options.
 
+use std::io::Write as _;
+
 use clap::{Args, Command};
 use clap_complete::Shell;
 
@@ -17,6 +19,12 @@ pub(crate) struct Completion {
 }
 
 /// Prints the script.
-pub(crate) fn run(completion: &Completion, mut command: Command) {
-    clap_complete::generate(completion.shell, &mut command, "zipship", &mut std::io::stdout());
+pub(crate) fn run(completion: &Completion, mut command: Command) -> anyhow::Result<()> {
+    // Not to standard output itself: the generator panics when its reader has gone.
+    let mut script = Vec::new();
+    clap_complete::generate(completion.shell, &mut command, "zipship", &mut script);
+    match std::io::stdout().write_all(&script) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }

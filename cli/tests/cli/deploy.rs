@@ -59,6 +59,15 @@ fn shells_get_a_script_that_knows_the_commands() {
             assert!(script.contains(name), "{shell} does not know {name}");
         }
     }
+    // Like `| head`, which goes before all is read.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = Command::new(env!("CARGO_BIN_EXE_zipship"))
+        .args(["completion", "bash"])
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert!(unread.status.success() && unread.stderr.is_empty(), "{unread:?}");
     let output = Command::new(env!("CARGO_BIN_EXE_zipship")).args(["completion", "tcsh"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
 }

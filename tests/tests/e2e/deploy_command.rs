@@ -50,6 +50,11 @@ async fn a_directory_of_each_language_answers_at_the_printed_url() -> anyhow::Re
     let printed = server.printed(&again)?;
     assert_eq!(printed["function"]["runtime"], "node22");
     assert_eq!(get(&server, printed["function"]["endpoint"].as_str().unwrap()).await?.text(), "changed");
+    let followed = server.run(&["deploy", text(python.path()), "--name", "snake", "--follow"])?;
+    for step in ["deploy: building the image", "deploy: version 2 is ready"] {
+        assert!(followed.stderr.contains(step), "{step:?} is not told: {followed:?}");
+    }
+    assert!(!followed.stderr.contains("version 1 is ready"), "only of this deploy: {followed:?}");
     let unchanged = server.printed(&["deploy", text(python.path()), "--name", "snake"])?;
     assert_eq!(unchanged["function"]["handler"], "app.run");
     assert_eq!(server.printed(&["function", "list"])?.as_array().unwrap().len(), 3);
