@@ -49,6 +49,20 @@ pub(crate) async fn log_when(
     }
 }
 
+/// The newest lines, as a client asks that names nothing but the application; once a message is among them.
+pub(crate) async fn log_newest(api: &Api, application: &str, message: &str) -> anyhow::Result<Vec<Value>> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let answer = api.get(&format!("logs?application_id={application}")).await?.expect(200);
+        let lines = answer["logs"].as_array().context("logs")?;
+        if messages(lines).contains(&message) {
+            return Ok(lines.clone());
+        }
+        ensure!(Instant::now() < deadline, "{message:?} never came: {lines:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 pub(crate) fn messages(lines: &[Value]) -> Vec<&str> {
     lines.iter().filter_map(|line| line["message"].as_str()).collect()
 }
