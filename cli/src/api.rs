@@ -60,6 +60,13 @@ pub(crate) struct Refused {
     message: String,
 }
 
+impl Refused {
+    /// Whether the same may succeed later: the fault is the server's.
+    pub(crate) fn is_passing(&self) -> bool {
+        ["internal", "unavailable"].contains(&self.kind.as_str())
+    }
+}
+
 #[derive(Deserialize)]
 struct Credentials {
     api_key: String,

@@ -50,6 +50,8 @@ enum Command {
     Token(commands::token::TokenCommand),
     /// What functions and containers used.
     Usage(commands::usage::Usage),
+    /// What a function or container said, and what the platform did with it.
+    Logs(commands::logs::Logs),
     /// Crons of a server: create, list, get, update, delete.
     #[command(visible_alias = "crons")]
     Cron(commands::cron::CronCommand),
@@ -103,6 +105,7 @@ fn main() -> ExitCode {
         Command::Container(command) => commands::container::run(&command),
         Command::Token(command) => commands::token::run(&command),
         Command::Usage(usage) => commands::usage::run(&usage),
+        Command::Logs(logs) => commands::logs::run(&logs),
         Command::Cron(cron) => commands::cron::run(&cron),
         Command::Images(images) => commands::images::run(&images).map(|()| ExitCode::SUCCESS),
         Command::Lock(lock) => commands::lock::lock(&lock),

@@ -19,6 +19,7 @@ pub(crate) mod keys;
 pub(crate) mod local_shim;
 pub(crate) mod lock;
 pub(crate) mod log_limits;
+pub(crate) mod logs;
 pub(crate) mod namespace;
 pub(crate) mod push;
 pub(crate) mod quotas;

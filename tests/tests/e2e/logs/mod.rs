@@ -1,6 +1,7 @@
 //! Logs of functions and containers of the real server: what they said, with its request, and what the platform did.
 
 mod flood;
+mod follow;
 mod kills;
 
 use std::time::{Duration, Instant};
