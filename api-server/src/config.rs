@@ -4,11 +4,13 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use builder::zip::ArchiveLimits;
 use contract::limits::{ApiLimits, Quotas};
+use gateway::Scheme;
 use oci::client::Guard;
 
 use crate::{
     deploy::ForeignImages,
     logs::LogLimits,
+    rate::Rates,
     store::{Database, DatabaseUrl},
 };
 
@@ -17,8 +19,10 @@ use crate::{
 pub struct Config {
     /// Where the one listener binds; stands in for the host in URLs when a request names none.
     pub listen: SocketAddr,
-    /// What URLs in answers start with, without a trailing slash; else the request's `Host` with `http`.
+    /// What URLs in answers start with, without a trailing slash; else `scheme` and the request's `Host`.
     pub public_url: Option<String>,
+    /// How the one listener is reached.
+    pub scheme: Scheme,
     /// Regions that exist.
     pub regions: Vec<String>,
     /// Data directory: database, key file, archives.
@@ -29,6 +33,8 @@ pub struct Config {
     pub limits: ApiLimits,
     /// How many of each an organization may have in a region.
     pub quotas: Quotas,
+    /// How many requests are answered.
+    pub rates: Rates,
     /// How much an archive may be.
     pub archive_limits: ArchiveLimits,
     /// Most bytes that the images of one namespace may take in the registry together; `None`: no limit.
@@ -50,11 +56,13 @@ impl Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            scheme: Scheme::Http,
             regions: vec!["fr-par".into(), "nl-ams".into()],
             data,
             database_url: None,
             limits: ApiLimits::default(),
             quotas: Quotas::default(),
+            rates: Rates::default(),
             archive_limits: ArchiveLimits::default(),
             registry_quota: None,
             log_limits: LogLimits::default(),

@@ -11,6 +11,8 @@ pub mod image_name;
 pub mod instances;
 pub mod killpoint;
 pub mod logs;
+pub mod metrics;
+pub mod rate;
 pub mod registry_access;
 pub mod removal;
 pub mod rotation;

@@ -103,6 +103,11 @@ impl Authorize for RegistryAccess {
     }
 }
 
+/// The password that an `Authorization` header shows.
+pub(crate) fn password(header: &str) -> Option<String> {
+    basic(header).map(|(_, password)| password)
+}
+
 fn basic(header: &str) -> Option<(String, String)> {
     let (scheme, value) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -9,6 +9,8 @@ use crate::{
     archives::{ArchiveStore, Presigner},
     config::Config,
     logs::Logs,
+    metrics::Metrics,
+    rate::Limiter,
     store::Store,
 };
 
@@ -41,6 +43,10 @@ pub struct Parts {
     pub presigner: Presigner,
     /// Who runs deploys and instances.
     pub deployments: Arc<dyn Deployments>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// How many requests are answered.
+    pub limiter: Limiter,
     /// Rings when a namespace left `creating`.
     pub namespace_settled: Notify,
     /// Rings when a cron was made, changed or removed.
@@ -57,8 +63,11 @@ impl AppState {
         logs: Logs,
         presigner: Presigner,
         deployments: Arc<dyn Deployments>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self(Arc::new(Parts {
+            limiter: Limiter::new(config.rates),
+            metrics,
             config,
             store,
             archives: archives.into(),

@@ -4,6 +4,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body::Body;
@@ -12,10 +15,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::BodyError;
 
@@ -23,6 +26,8 @@ use crate::BodyError;
 const HEAD_LIMIT: Duration = Duration::from_secs(60);
 /// How long securing a connection may take.
 const SECURE_LIMIT: Duration = Duration::from_secs(10);
+/// How long, at the listener's end, a connection has for the first request of all.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 250;
 /// A silent HTTP/2 connection is asked this often whether it lives.
@@ -63,7 +68,9 @@ impl Secure for Plain {
 /// A listener that accepts until it is stopped.
 pub struct Listening {
     stop: watch::Sender<bool>,
-    accepting: JoinHandle<GracefulShutdown>,
+    accepting: JoinHandle<()>,
+    /// Closed when the last connection has ended.
+    ended: mpsc::Receiver<()>,
 }
 
 impl Listening {
@@ -79,46 +86,88 @@ impl Listening {
         B::Data: Send,
         B::Error: Into<BodyError>,
     {
-        let (stop, stopped) = watch::channel(false);
-        let serve = move |stream, peer, watcher| {
-            tokio::spawn(serve(stream, peer, secure.clone(), answer.clone(), watcher));
+        let (stop, told) = watch::channel(false);
+        let (lives, ended) = mpsc::channel(1);
+        let serve = move |stream, peer, end| {
+            tokio::spawn(serve(stream, peer, secure.clone(), answer.clone(), end));
         };
-        Self { stop, accepting: tokio::spawn(accept(socket, serve, stopped)) }
+        Self { stop, accepting: tokio::spawn(accept(socket, serve, End { told, _lives: lives })), ended }
     }
 
     /// No new connections; requests that run may finish within `limit`.
-    pub async fn stop(self, limit: Duration) {
+    pub async fn stop(mut self, limit: Duration) {
         let _ = self.stop.send(true);
-        if let Ok(connections) = self.accepting.await {
-            let _ = tokio::time::timeout(limit, connections.shutdown()).await;
+        if self.accepting.await.is_ok() {
+            let _ = tokio::time::timeout(limit, self.ended.recv()).await;
         }
     }
 }
 
-async fn accept(
-    socket: TcpListener,
-    serve: impl Fn(TcpStream, SocketAddr, Watcher),
-    mut stopped: watch::Receiver<bool>,
-) -> GracefulShutdown {
-    let connections = GracefulShutdown::new();
+/// How a connection hears of the listener's end, and the listener, when the last of these is dropped, of theirs.
+#[derive(Clone)]
+struct End {
+    told: watch::Receiver<bool>,
+    _lives: mpsc::Sender<()>,
+}
+
+impl End {
+    /// Until the connection is to take no further request.
+    async fn time_to_leave(&mut self, first: &First) {
+        // An error says that nobody is there to tell: then it is the end too.
+        let _ = self.told.wait_for(|told| *told).await;
+        // HTTP would close a connection that has asked nothing yet; its first request may be on its way.
+        if !first.seen.load(Ordering::Relaxed) {
+            let _ = tokio::time::timeout(FIRST_REQUEST, first.comes.notified()).await;
+        }
+    }
+}
+
+/// A connection's first request.
+#[derive(Default)]
+struct First {
+    seen: AtomicBool,
+    comes: Notify,
+}
+
+impl First {
+    fn tell(&self) {
+        if !self.seen.swap(true, Ordering::Relaxed) {
+            self.comes.notify_one();
+        }
+    }
+}
+
+async fn accept(socket: TcpListener, serve: impl Fn(TcpStream, SocketAddr, End), mut end: End) {
     loop {
         // Cancel-safe: an accept that is dropped has taken no connection.
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            _ = stopped.changed() => return connections,
+            _ = end.told.changed() => break,
         };
         match accepted {
-            Ok((stream, peer)) => serve(stream, peer, connections.watcher()),
+            Ok((stream, peer)) => serve(stream, peer, end.clone()),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    accept_rest(socket, &serve, &end);
+}
+
+/// Whom the kernel has connected already: closing the socket would reset them, with what they have sent.
+fn accept_rest(socket: TcpListener, serve: impl Fn(TcpStream, SocketAddr, End), end: &End) {
+    let Ok(socket) = socket.into_std() else { return };
+    while let Ok((stream, peer)) = socket.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        if let Ok(stream) = stream {
+            serve(stream, peer, end.clone());
+        }
+    }
 }
 
 /// The life of one connection.
-async fn serve<A, F, B>(stream: TcpStream, peer: SocketAddr, secure: impl Secure, answer: A, watcher: Watcher)
+async fn serve<A, F, B>(stream: TcpStream, peer: SocketAddr, secure: impl Secure, answer: A, mut end: End)
 where
     A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -134,14 +183,28 @@ where
         Ok(Err(error)) => return tracing::debug!(%error, %peer, "a connection could not be secured"),
         Err(_) => return tracing::debug!(%peer, "a connection was not secured in time"),
     };
+    let first = Arc::new(First::default());
+    let told = Arc::clone(&first);
     let service = service_fn(move |request| {
+        told.tell();
         let answer = answer(request, peer);
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let builder = speaking(protocol);
-    let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let early = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = end.time_to_leave(&first) => None,
+    };
+    let ended = match early {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
     // The caller's doing: it went away or spoke nonsense, and hyper has answered what can be answered.
-    if let Err(error) = connection.await {
+    if let Err(error) = ended {
         tracing::debug!(%error, %peer, "a connection ended early");
     }
 }
@@ -164,12 +227,8 @@ fn speaking(protocol: Protocol) -> auto::Builder<TokioExecutor> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use http_body_util::Full;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-    use tokio::sync::Notify;
 
     use super::*;
 

@@ -43,6 +43,16 @@ impl Api {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
+    /// The same client, which believes certificates that this one (PEM) has signed, and no others.
+    ///
+    /// # Errors
+    /// When it is no certificate.
+    pub fn trusting(&self, authority: &str) -> anyhow::Result<Self> {
+        let authority = reqwest::Certificate::from_pem(authority.as_bytes())?;
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(90));
+        Ok(Self { http: http.tls_certs_only([authority]).build()?, ..self.clone() })
+    }
+
     /// `http://host:port` of the server.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -123,6 +123,8 @@ impl Server {
             .arg(place.existing("ZIPSHIP_GO_CACHE")?)
             .args(["--go-proxy", crate::module_proxy()?])
             .args(&self.arguments)
+            // Callers of most tests need no time to go elsewhere.
+            .env("ZIPSHIP_DRAIN", "0")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

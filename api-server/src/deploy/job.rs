@@ -13,9 +13,12 @@ use super::{
     routes::{self, Routes},
     source, switch, verify,
 };
-use crate::store::{
-    Revision, StoreError,
-    deploys::{Deploy, DeployState, Program},
+use crate::{
+    metrics::DeployOutcome,
+    store::{
+        Revision, StoreError,
+        deploys::{Deploy, DeployState, Program},
+    },
 };
 
 /// Why a deploy ends without being ready.
@@ -41,12 +44,13 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
     routes.set(&deploy.application_id, RouteState::Deploying);
     // Whichever comes first: the end of the walk, or the loss of the lease (a newer deploy took over). Dropping
     // the walk is safe anywhere: every step may be repeated, and the gateway is told below.
-    let made = OnceLock::new();
+    let (made, began) = (OnceLock::new(), std::time::Instant::now());
     news::begins(platform, &deploy);
     let walked = tokio::select! {
         walked = walk(platform, deploy.clone(), &made) => walked,
         lost = hold_lease(platform, &deploy) => Err(Failure::Store(lost)),
     };
+    platform.metrics.deployed(outcome(&walked), began.elapsed());
     match walked {
         Ok(()) => {
             tracing::info!(deploy.id = %deploy.id, application.id = %deploy.application_id, "deploy is ready")
@@ -67,6 +71,15 @@ pub(super) async fn run(platform: &Platform, routes: &Routes, deploy: Deploy) {
         platform.gateway.discard(revision);
     }
     routes.clear_removed(&deploy.application_id).await;
+}
+
+fn outcome(walked: &Result<(), Failure>) -> DeployOutcome {
+    match walked {
+        Ok(()) => DeployOutcome::Ready,
+        Err(Failure::Store(StoreError::Stale { .. })) => DeployOutcome::Superseded,
+        Err(Failure::Store(_)) => DeployOutcome::Interrupted,
+        Err(Failure::Cause(_)) => DeployOutcome::Error,
+    }
 }
 
 /// fetching → building → pushing → verifying → switching; between two steps, one write of the journal.

@@ -40,7 +40,9 @@ use gateway::Gateway;
 use runner::Backend;
 use tokio::sync::Semaphore;
 
-use crate::{archives, instances::LocalInstances, logs::Logs, store::Store, usage::UsageKeeper};
+use crate::{
+    archives, instances::LocalInstances, logs::Logs, metrics::Metrics, store::Store, usage::UsageKeeper,
+};
 
 pub use elsewhere::ForeignImages;
 pub use queue::Deployer;
@@ -93,4 +95,6 @@ pub struct Platform {
     pub http: reqwest::Client,
     /// `http://host:port` of the public listener, as this machine reaches it.
     pub public_path: String,
+    /// Counts how deploys end.
+    pub metrics: Arc<Metrics>,
 }

@@ -7,7 +7,11 @@ use contract::api::{ApiError, ArgumentReason, PermissionDetail};
 use http::request::Parts;
 
 use super::HttpError;
-use crate::{AppState, store::Tenant};
+use crate::{
+    AppState,
+    rate::Peer,
+    store::{Tenant, hash_key},
+};
 
 /// A caller that has shown a key, in a region that exists.
 #[derive(Debug, Clone)]
@@ -41,17 +45,25 @@ impl FromRequestParts<AppState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, HttpError> {
         let denied = |message: &str| HttpError(ApiError::DeniedAuthentication { message: message.into() });
-        let key = parts
-            .headers
-            .get("x-auth-token")
-            .and_then(|value| value.to_str().ok())
-            .filter(|key| !key.is_empty())
-            .ok_or_else(|| denied("the header X-Auth-Token with an API key is missing"))?;
-        let organization_id = state
-            .store
-            .organization_of_key(key)
-            .await?
-            .ok_or_else(|| denied("the API key in X-Auth-Token is unknown or has expired"))?;
+        let given = parts.headers.get("x-auth-token").and_then(|value| value.to_str().ok());
+        let key = given.filter(|key| !key.is_empty());
+        let (hash, peer) = (key.map(hash_key), parts.extensions.get::<Peer>().copied());
+        let limiter = &state.limiter;
+        limiter
+            .before(hash.as_deref(), peer)
+            .map_err(|many| HttpError::too_many(many, "without a good API key came from this address"))?;
+        let known = match key {
+            Some(key) => state.store.organization_of_key(key).await?,
+            None => None,
+        };
+        let (Some(organization_id), Some(hash)) = (known, &hash) else {
+            limiter.bad(hash.as_deref(), peer);
+            return Err(denied(match key {
+                Some(_) => "the API key in X-Auth-Token is unknown or has expired",
+                None => "the header X-Auth-Token with an API key is missing",
+            }));
+        };
+        limiter.good(hash).map_err(|many| HttpError::too_many(many, "came with this API key"))?;
         let Path(path) = Path::<HashMap<String, String>>::from_request_parts(parts, state)
             .await
             .map_err(|_| HttpError(ApiError::not_found("path", parts.uri.path())))?;

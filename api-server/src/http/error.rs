@@ -5,9 +5,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use contract::api::{ApiError, ArgumentReason, QuotaDetail};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 
-use crate::store::StoreError;
+use crate::{rate::TooMany, store::StoreError};
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -30,6 +30,13 @@ impl HttpError {
         Self(ApiError::Unavailable { message })
     }
 
+    /// More requests than there may be; `whose` says of whom.
+    pub(super) fn too_many(TooMany { wait }: TooMany, whose: &str) -> Self {
+        let retry_after = TooMany { wait }.seconds();
+        let message = format!("too many requests {whose}; try again in {retry_after} s");
+        Self(ApiError::TooManyRequests { message, retry_after })
+    }
+
     /// One argument outside what is allowed.
     pub(super) fn constraint(name: &str, help: impl Into<String>) -> Self {
         Self(ApiError::argument(name, ArgumentReason::Constraint, help))
@@ -39,7 +46,15 @@ impl HttpError {
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(self.0)).into_response()
+        let retry_after = match &self.0 {
+            ApiError::TooManyRequests { retry_after, .. } => Some(HeaderValue::from(*retry_after)),
+            _ => None,
+        };
+        let mut response = (status, Json(self.0)).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response
     }
 }
 

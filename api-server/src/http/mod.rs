@@ -10,6 +10,7 @@ mod crons;
 mod environment;
 mod error;
 mod functions;
+mod guesses;
 mod json;
 mod logs;
 mod missing;
@@ -29,4 +30,5 @@ mod uploads;
 mod usage;
 
 pub use error::HttpError;
-pub use router::router;
+pub use guesses::guarded;
+pub use router::{router, with_request_ids};

@@ -57,7 +57,11 @@ impl FromRequestParts<AppState> for Origin {
             host.parse::<Authority>().is_ok_and(|authority| !authority.as_str().contains('@'))
         });
         Ok(Self {
-            base: format!("http://{}", host.map_or_else(|| state.config.listen.to_string(), str::to_owned)),
+            base: format!(
+                "{}://{}",
+                state.config.scheme.as_str(),
+                host.map_or_else(|| state.config.listen.to_string(), str::to_owned)
+            ),
         })
     }
 }

@@ -1,6 +1,13 @@
 //! The routes: every operation, and what describes them.
 
-use axum::{Router, middleware};
+use std::time::Instant;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+};
 
 use super::{missing, openapi, operations::operations, request_id};
 use crate::AppState;
@@ -11,7 +18,9 @@ pub fn router(state: AppState) -> Router {
     let mut router = Router::new().merge(openapi::routes(&groups, &state.config));
     for group in groups {
         for operation in group.operations {
-            router = router.route(&format!("{}{}", group.base, operation.path), operation.route);
+            let counted = middleware::from_fn_with_state((state.clone(), operation.name), count);
+            router =
+                router.route(&format!("{}{}", group.base, operation.path), operation.route.layer(counted));
         }
     }
     router
@@ -19,4 +28,21 @@ pub fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(missing::method_not_allowed)
         .layer(middleware::from_fn(request_id::layer))
         .with_state(state)
+}
+
+/// Other routes of the same listener, with a request id as the API's.
+pub fn with_request_ids(router: Router) -> Router {
+    router.layer(middleware::from_fn(request_id::layer))
+}
+
+/// Counts an operation's answer.
+async fn count(
+    State((state, operation)): State<(AppState, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let since = Instant::now();
+    let response = next.run(request).await;
+    state.metrics.answered(operation, response.status(), since);
+    response
 }

@@ -1,19 +1,20 @@
 //! The server process: everything behind the one listener. [`run`] is its life.
 
 mod bases;
+mod health;
 mod listener;
+mod scrape;
+mod sockets;
+pub mod tls;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use builder::golang::modules::ModuleProxy;
 use builder::layer::LayerCache;
-use gateway::{Gateway, GatewayConfig};
+use gateway::{Gateway, GatewayConfig, Scheme};
 use registry::Registry;
 use runner::Backend;
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, oneshot},
-};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     AppState, Config, Deployments,
@@ -24,6 +25,7 @@ use crate::{
     http,
     instances::LocalInstances,
     logs::Logs,
+    metrics::{Counted, Metrics},
     registry_access::RegistryAccess,
     removal,
     secrets::{Keys, Sealer},
@@ -31,14 +33,24 @@ use crate::{
     usage::UsageKeeper,
 };
 
+use health::{Health, Phase};
+use listener::Front;
+use scrape::Sources;
+use sockets::Sockets;
+use tls::TlsSource;
+
 /// Sockets of instances, below the data directory.
 const RUN: &str = "run";
 /// Files of compile jobs, below the data directory.
 const BUILDS: &str = "builds";
+/// The registry, below the data directory.
+const REGISTRY: &str = "registry";
 /// Layers that were made, below the data directory, and how many bytes of them are kept.
 const MADE_LAYERS: (&str, u64) = ("made-layers", 1 << 30);
-/// Longest time that the end of the server takes.
+/// How long requests that run may take at the end of the server.
 const SHUTDOWN: Duration = Duration::from_secs(12);
+/// The least that is left after them for the end of instances.
+const INSTANCES_END: Duration = Duration::from_secs(2);
 
 /// What the server is told at its start.
 pub struct ServeConfig {
@@ -48,6 +60,12 @@ pub struct ServeConfig {
     pub images: PathBuf,
     /// The gateway's part.
     pub gateway: GatewayConfig,
+    /// TLS on the listener.
+    pub tls: Option<TlsSource>,
+    /// Where `/metrics` is to be had, besides `/healthz` and `/readyz`; without it nobody gets it.
+    pub metrics_listen: Option<SocketAddr>,
+    /// For how long requests are still taken after the end was asked for, and callers told to come back elsewhere.
+    pub drain: Duration,
     /// Where the modules of Go functions come from; without it they must be vendored.
     pub module_proxy: Option<ModuleProxy>,
     /// What is kept of what was deployed before.
@@ -58,7 +76,7 @@ pub struct ServeConfig {
 #[derive(Debug)]
 pub struct Announcement {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub url: String,
     /// The first organization and key, at the very first start.
     pub first: Option<Bootstrap>,
     /// Runtimes that have a base image.
@@ -68,6 +86,9 @@ pub struct Announcement {
 /// Why the server could not start or went down.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// An address that can't be listened on.
+    #[error("can't listen on {0}: {1}")]
+    Bind(SocketAddr, #[source] std::io::Error),
     /// Something that has no better name: what was tried, and why it failed.
     #[error("{0}: {1}")]
     Failed(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
@@ -90,13 +111,17 @@ pub async fn run(
     announce: impl FnOnce(Announcement),
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let ServeConfig { mut config, images, gateway, module_proxy, collect } = serve;
+    let ServeConfig { mut config, images, mut gateway, module_proxy, tls, metrics_listen, drain, collect } =
+        serve;
+    if tls.is_some() {
+        (config.scheme, gateway.scheme) = (Scheme::Https, Scheme::Https);
+    }
     let state = State::open(&config).await?;
     let first = state.store.bootstrap(&config.first_key_file()).await.map_err(failed("the first API key"))?;
     let bases = bases::load(&images).map_err(failed("the base images"))?;
-    let socket = TcpListener::bind(config.listen).await.map_err(failed("the listening address"))?;
-    config.listen = socket.local_addr().map_err(failed("the listening address"))?;
-    let own = own_address(config.listen).to_string();
+    let sockets = Sockets::bind(&mut config, tls, metrics_listen).await?;
+    let own = sockets.own.to_string();
+    let (metrics, health) = (Arc::new(Metrics::default()), Health::new(state.store.clone()));
 
     let run_dir = config.data.join(RUN);
     let instances = LocalInstances::new(
@@ -106,7 +131,8 @@ pub async fn run(
         state.logs.clone(),
         run_dir,
     );
-    let gateway = Gateway::new(gateway, Arc::new(instances.clone()));
+    let counted = Counted::new(instances.clone(), Arc::clone(&metrics));
+    let gateway = Gateway::new(gateway, Arc::new(counted));
     tokio::spawn(tell_exits(Arc::clone(&backend), instances.clone(), Arc::clone(&gateway)));
     let usage = Arc::new(UsageKeeper::new(state.store.clone(), Arc::clone(&gateway)));
     let deployer = Deployer::new(Platform {
@@ -133,10 +159,20 @@ pub async fn run(
         module_proxy,
         http: reqwest::Client::builder().no_proxy().build().map_err(failed("the probe's client"))?,
         public_path: format!("http://{own}"),
+        metrics: Arc::clone(&metrics),
     });
-    let api = state.api(config.clone(), Arc::new(deployer.clone()));
+    let api = state.api(config.clone(), Arc::new(deployer.clone()), Arc::clone(&metrics));
     let registry = Registry::new(state.blobs.clone(), Arc::clone(&state.access) as _);
-    let router = http::router(api.clone()).merge(registry::router(registry));
+    let registry = http::guarded(registry::router(registry), &api);
+    let beside = http::with_request_ids(registry.merge(health.router()));
+    let router = http::router(api.clone()).merge(beside);
+    let page = scrape::router(Sources {
+        metrics: Arc::clone(&metrics),
+        gateway: Arc::clone(&gateway),
+        store: state.store.clone(),
+        registry: config.data.join(REGISTRY),
+        size: std::sync::Mutex::default(),
+    });
 
     removal::sweep(&api).await.map_err(failed("the archives"))?;
     // Routes first: a request that is let in finds its function.
@@ -145,7 +181,8 @@ pub async fn run(
     let caller = ThroughGateway::new(state.store.clone(), Arc::clone(&gateway), &public_host(&config));
     let scheduler =
         Scheduler::restore(api.clone(), Arc::new(caller), crons::now()).await.map_err(failed("crons"))?;
-    let listening = listener::listen(socket, router, Arc::clone(&gateway));
+    let front = Front { router, gateway: Arc::clone(&gateway), metrics, health: health.clone() };
+    let listening = sockets.listen(front, page.merge(health.router()));
     bases::publish(&bases, &state.registry_client()?, &own).await.map_err(failed("the base images"))?;
     removal::resume(&api).await.map_err(failed("what was being deleted"))?;
     let (end_crons, crons_end) = oneshot::channel::<()>();
@@ -159,10 +196,13 @@ pub async fn run(
     });
     let collector = tokio::spawn(state.collector(collect).run());
     let log_budgets = tokio::spawn(state.logs.clone().run());
-    announce(Announcement { address: config.listen, first, runtimes: bases.keys().cloned().collect() });
+    health.enter(Phase::Serving);
+    let url = format!("{}://{}", config.scheme.as_str(), config.listen);
+    announce(Announcement { url, first, runtimes: bases.keys().cloned().collect() });
 
     stop.await;
     tracing::info!("stopping");
+    health.enter(Phase::Stopping);
     // First of all, and with all that is under way: a deploy that is cut off here is claimed again at the next
     // start, while one that saw its instance go would end in error.
     deploys.abort();
@@ -171,7 +211,12 @@ pub async fn run(
     locks.abort();
     let _ = deploys.await;
     drop(end_crons);
-    let (_, left, _) = tokio::join!(listening.stop(SHUTDOWN), gateway.shutdown(SHUTDOWN), crons);
+    // Callers with kept connections are told to come back elsewhere, and who asks hears that this server is not ready.
+    tokio::time::sleep(drain).await;
+    // The gateway last: what was let in is answered by it.
+    let began = tokio::time::Instant::now();
+    let _ = tokio::join!(listening.stop(SHUTDOWN), crons);
+    let left = gateway.shutdown(SHUTDOWN.saturating_sub(began.elapsed()).max(INSTANCES_END)).await;
     if let Err(left) = left {
         tracing::warn!(?left, "instances were left to the launcher");
     }
@@ -208,16 +253,16 @@ impl State {
         keys.keep().map_err(failed("the key file"))?;
         let archives = Disk::open(&config.archives()).map_err(failed("the archives"))?.into();
         let blobs =
-            registry::store::Disk::open(config.data.join("registry")).map_err(failed("the registry"))?;
+            registry::store::Disk::open(config.data.join(REGISTRY)).map_err(failed("the registry"))?;
         let access = Arc::new(RegistryAccess::new(store.clone(), config.registry_quota));
         let logs = Logs::new(config.logs(), config.log_limits, store.clone());
         Ok(Self { keys, store, logs, archives, blobs, access })
     }
 
-    fn api(&self, config: Config, deployments: Arc<dyn Deployments>) -> AppState {
+    fn api(&self, config: Config, deployments: Arc<dyn Deployments>, metrics: Arc<Metrics>) -> AppState {
         let presigner = Presigner::new(&self.keys);
         let (store, logs) = (self.store.clone(), self.logs.clone());
-        AppState::new(config, store, self.archives.clone(), logs, presigner, deployments)
+        AppState::new(config, store, self.archives.clone(), logs, presigner, deployments, metrics)
     }
 
     fn collector(&self, policy: CollectPolicy) -> Collector {
@@ -252,22 +297,11 @@ async fn tell_exits(backend: Arc<dyn Backend>, instances: LocalInstances, gatewa
     }
 }
 
-/// How this process reaches its own listener.
-fn own_address(listen: SocketAddr) -> SocketAddr {
-    match listen {
-        SocketAddr::V4(address) if address.ip().is_unspecified() => ([127, 0, 0, 1], address.port()).into(),
-        SocketAddr::V6(address) if address.ip().is_unspecified() => {
-            (std::net::Ipv6Addr::LOCALHOST, address.port()).into()
-        }
-        address => address,
-    }
-}
-
 /// The host of applications' endpoints, as they see it.
 fn public_host(config: &Config) -> String {
     let url = config.public_url.as_deref().and_then(|url| url.split_once("://"));
     let host = url.and_then(|(_, rest)| rest.split('/').next()).filter(|host| !host.is_empty());
-    host.map_or_else(|| own_address(config.listen).to_string(), str::to_owned)
+    host.map_or_else(|| sockets::own_address(config.listen).to_string(), str::to_owned)
 }
 
 /// An empty directory: what a server that is gone left in it is of no use.

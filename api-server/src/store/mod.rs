@@ -165,6 +165,15 @@ impl Store {
         Ok(value)
     }
 
+    /// Whether the database answers now.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn answers(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
     /// Connections for reading.
     #[must_use]
     pub fn readers(&self) -> &AnyPool {

@@ -94,7 +94,8 @@ impl Server {
         let calls = Arc::new(Calls::default());
         let logs = Logs::new(config.logs(), config.log_limits, store.clone());
         let presigner = Presigner::new(&master);
-        let state = AppState::new(config, store, archives, logs, presigner, calls.clone());
+        let deployments = calls.clone();
+        let state = AppState::new(config, store, archives, logs, presigner, deployments, Arc::default());
         let router = router(state.clone());
         let document = Arc::new(document(router.clone()).await);
         Self { directory, state, calls, router, document, database }

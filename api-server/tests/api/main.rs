@@ -21,6 +21,7 @@ mod lists;
 mod locked;
 mod logs;
 mod namespaces;
+mod rates;
 mod registry;
 mod rotation;
 #[path = "../../../tests/settings.rs"]

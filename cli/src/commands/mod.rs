@@ -1,6 +1,7 @@
 //! One file a sub-command.
 
 pub(crate) mod build;
+pub(crate) mod certificate;
 pub(crate) mod collect;
 pub(crate) mod completion;
 pub(crate) mod config;
@@ -20,7 +21,9 @@ pub(crate) mod local_shim;
 pub(crate) mod lock;
 pub(crate) mod log_limits;
 pub(crate) mod logs;
+pub(crate) mod manager;
 pub(crate) mod namespace;
+pub(crate) mod operation;
 pub(crate) mod push;
 pub(crate) mod quotas;
 pub(crate) mod registry;

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::IsTerminal as _,
     net::SocketAddr,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -25,6 +26,7 @@ use super::collect::CollectArguments;
 use super::database::DatabaseArguments;
 use super::foreign_images::ForeignImageArguments;
 use super::log_limits::LogArguments;
+use super::operation::Operation;
 use super::quotas::QuotaArguments;
 
 /// How long the server may take to end; a little more than running requests have.
@@ -91,6 +93,8 @@ pub(crate) struct Serve {
     pub(crate) logs: LogArguments,
     #[command(flatten)]
     pub(crate) foreign_images: ForeignImageArguments,
+    #[command(flatten)]
+    pub(crate) operation: Operation,
     /// Logs as JSON, one object a line.
     #[arg(long)]
     pub(crate) json: bool,
@@ -104,6 +108,7 @@ impl Serve {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.database.url()?;
         self.limits.of_archives()?;
+        self.operation.check()?;
         ModuleProxy::parse(&go_proxy::list(self.go_proxy.as_deref(), self.go_root.as_deref()))?;
         Ok(())
     }
@@ -136,12 +141,13 @@ pub(crate) fn run(serve: Serve, given: &[Given]) -> anyhow::Result<ExitCode> {
         data_dir: data,
         uid: serve.uid,
         gid: serve.uid,
-        certificate: None,
-        hangup: Hangup::Ends,
+        certificate: serve.operation.certificate()?,
+        // A terminal that is closed ends what was started in it.
+        hangup: if std::io::stdin().is_terminal() { Hangup::Ends } else { Hangup::Reloads },
         runtime: serve.runtime,
         go_toolchain: serve.go_root,
         go_cache: serve.go_cache,
-        shutdown: SHUTDOWN,
+        shutdown: SHUTDOWN + serve.operation.drain(),
     })?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }

@@ -5,12 +5,15 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use api_server::{
     Config,
-    serve::{self, Announcement, ServeConfig},
+    serve::{self, Announcement, ServeConfig, tls::TlsSource},
 };
 use gateway::{GatewayConfig, Scheme};
 use runner::local::{Client, server_dir};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
+use super::certificate::FromLauncher;
+use super::manager::notify_manager;
 use super::serve::{Serve, images_of};
 use crate::{configuration, go_proxy};
 
@@ -34,6 +37,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     config.listen = arguments.listen;
     config.public_url = arguments.public_url.map(|url| url.trim_end_matches('/').to_owned());
     config.regions = arguments.regions;
+    config.rates = arguments.operation.rates();
     config.registry_quota = arguments.registry_quota.map(|megabytes| megabytes.saturating_mul(1_000_000));
     config.foreign_images = arguments.foreign_images.settings();
     config.quotas = arguments.quotas.quotas()?;
@@ -46,23 +50,43 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
         ..GatewayConfig::default()
     };
     let images = images_of(&arguments.data);
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-    };
+    let launcher = Arc::new(launcher);
+    let look = Arc::new(Notify::new());
+    let tls = arguments.operation.certificate()?.map(|files| TlsSource {
+        source: Arc::new(FromLauncher { launcher: Arc::clone(&launcher), files }),
+        look: Arc::clone(&look),
+    });
+    let stop = told_to_stop(look)?;
     let module_proxy = go_proxy::of_machine(arguments.go_proxy.as_deref(), None)?;
-    let collect = arguments.collect.policy();
-    serve::run(
-        ServeConfig { config, images, gateway, module_proxy, collect },
-        Arc::new(launcher),
-        announce,
-        stop,
-    )
-    .await?;
+    let serve = ServeConfig {
+        config,
+        images,
+        gateway,
+        module_proxy,
+        collect: arguments.collect.policy(),
+        tls,
+        metrics_listen: arguments.operation.metrics_listen,
+        drain: arguments.operation.drain(),
+    };
+    serve::run(serve, launcher, announce, stop).await?;
     Ok(())
+}
+
+/// Resolves at SIGTERM and SIGINT. SIGHUP rings `look`.
+fn told_to_stop(look: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        // Cancel-safe: a signal that is not received by one turn is by the next.
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = int.recv() => break,
+                _ = hangup.recv() => look.notify_one(),
+            }
+        }
+        notify_manager("STOPPING=1");
+    })
 }
 
 fn announce(told: Announcement) {
@@ -71,5 +95,6 @@ fn announce(told: Announcement) {
         println!("API key      {} (shown once; also in credentials.json of the data directory)", first.key);
     }
     println!("runtimes     {}", told.runtimes.join(", "));
-    println!("zipship is ready at http://{}", told.address);
+    println!("zipship is ready at {}", told.url);
+    notify_manager("READY=1");
 }

@@ -73,6 +73,13 @@ pub enum ApiError {
         /// The sentence a user reads.
         message: String,
     },
+    /// 429: more requests than this key, or this address without a good key, may make. An extension.
+    TooManyRequests {
+        /// The sentence a user reads.
+        message: String,
+        /// Seconds to wait, as `Retry-After` has them too.
+        retry_after: u64,
+    },
     /// 500: our fault; the cause is in the log under the request id.
     Internal {
         /// The sentence a user reads.
@@ -99,6 +106,7 @@ impl ApiError {
             Self::PreconditionFailed { .. } => 412,
             Self::PayloadTooLarge { .. } => 413,
             Self::Locked { .. } => 423,
+            Self::TooManyRequests { .. } => 429,
             Self::Internal { .. } => 500,
             Self::Unavailable { .. } => 503,
         }

@@ -25,6 +25,7 @@ mod killpoints;
 mod lock;
 mod logs;
 mod lone;
+mod operation;
 mod own_base;
 mod private;
 mod redeploy;

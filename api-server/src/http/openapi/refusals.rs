@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Types of errors, the status of each as [`ApiError::status`] has it, and when it comes.
-const TYPES: [(&str, u16, &str); 12] = [
+const TYPES: [(&str, u16, &str); 13] = [
     (
         "invalid_arguments",
         400,
@@ -31,6 +31,11 @@ const TYPES: [(&str, u16, &str); 12] = [
     ("precondition_failed", 412, "Something has to be done first: an upload, mostly."),
     ("payload_too_large", 413, "The body is larger than the limit."),
     ("locked", 423, "An operator has locked the resource."),
+    (
+        "too_many_requests",
+        429,
+        "More requests than this key, or this address without a good key, may make; `Retry-After` says when to come again.",
+    ),
     ("internal", 500, "The server's fault; its log has the cause under the answer's `X-Request-Id`."),
     (
         "unavailable",
@@ -65,6 +70,7 @@ fn types(operation: &Operation, names: &[&str]) -> Vec<&'static str> {
         // The region, at least, or a part of a presigned URL.
         (true, "invalid_arguments"),
         (signature.key, "denied_authentication"),
+        (signature.key, "too_many_requests"),
         (!signature.key || names.contains(&"organization_id"), "permissions_denied"),
         (signature.id || !signature.key || names_a_resource, "not_found"),
         (writes && signature.key, "transient_state"),
@@ -95,6 +101,7 @@ mod tests {
     fn value_of(kind: &str) -> ApiError {
         let fields = json!({
             "type": kind, "message": "m", "details": [], "resource": "r", "resource_id": "i", "current_state": "s",
+            "retry_after": 1,
         });
         serde_json::from_value(fields).unwrap()
     }

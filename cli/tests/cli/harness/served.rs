@@ -45,7 +45,15 @@ impl Served {
         let archives = Disk::open(&config.archives()).unwrap();
         let presigner = Presigner::new(&master);
         let logs = Logs::new(config.logs(), config.log_limits, store.clone());
-        let state = AppState::new(config, store, archives, logs, presigner, std::sync::Arc::new(Nobody));
+        let state = AppState::new(
+            config,
+            store,
+            archives,
+            logs,
+            presigner,
+            std::sync::Arc::new(Nobody),
+            std::sync::Arc::default(),
+        );
         let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", socket.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(socket, router(state)).await });
