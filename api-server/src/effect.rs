@@ -1,4 +1,4 @@
-//! Outside effects of deploys, crons, rotations of keys and collections, by name. Each passes a kill point before and after.
+//! Outside effects of deploys, crons, rotations of keys, backups and collections, by name. Each passes a kill point before and after.
 
 use std::future::Future;
 
@@ -19,6 +19,8 @@ pub const EFFECTS: &[&str] = &[
     "cron.call",
     "keys.add",
     "keys.remove",
+    "backup.snapshot",
+    "backup.pack",
     "archive.collect",
     "image.collect",
 ];

@@ -1,6 +1,7 @@
 //! The API server: the HTTP API, the store, deploys, tokens, uploads.
 
 pub mod archives;
+pub mod backup;
 pub mod collection;
 pub mod config;
 pub mod crons;

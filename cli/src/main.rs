@@ -65,6 +65,10 @@ enum Command {
     Lock(commands::lock::Lock),
     /// Takes a lock away.
     Unlock(commands::lock::Unlock),
+    /// Writes the state of a server on this machine to a file, while it runs.
+    Backup(commands::backup::Backup),
+    /// Makes a backup the state of a server on this machine, which does not run.
+    Restore(commands::restore::Restore),
     /// Runs everything on this machine: API, registry, builds, gateway, functions. Needs root.
     Serve(Box<commands::serve::Serve>),
     /// The configuration of `serve`: what holds and where it is from.
@@ -111,6 +115,8 @@ fn main() -> ExitCode {
         Command::Lock(lock) => commands::lock::lock(&lock),
         Command::Unlock(unlock) => commands::lock::unlock(&unlock),
         Command::Keys(keys) => commands::keys::run(&keys),
+        Command::Backup(backup) => commands::backup::run(&backup),
+        Command::Restore(restore) => commands::restore::run(&restore),
         Command::Secrets(secrets) => commands::secrets::run(&secrets),
         Command::Serve(serve) => commands::serve::run(*serve, &completed.given),
         Command::Config(config) => commands::config::run(&config),

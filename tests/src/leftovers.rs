@@ -105,7 +105,8 @@ fn stat(pid: u32) -> Option<Stat> {
     Some(Stat { parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
 }
 
-fn descendants(root: u32) -> Vec<(u32, u64)> {
+/// Ids and start times of a process and all that it started, and so on.
+pub(crate) fn descendants(root: u32) -> Vec<(u32, u64)> {
     let all: BTreeMap<u32, Stat> = pids().into_iter().filter_map(|pid| Some((pid, stat(pid)?))).collect();
     let mut found = vec![root];
     let mut next = 0;

@@ -238,6 +238,13 @@ impl Server {
         Ok(all)
     }
 
+    /// Ids of all its processes, those of sandboxes included.
+    #[must_use]
+    pub fn all_processes(&self) -> Vec<u32> {
+        let all = self.pid().map(leftovers::descendants);
+        all.into_iter().flatten().map(|(pid, _)| pid).collect()
+    }
+
     /// Ids of its sandboxes in which something runs now.
     #[must_use]
     pub fn sandboxes(&self) -> BTreeSet<String> {

@@ -14,7 +14,7 @@ use tokio::{
     io::AsyncWriteExt as _,
 };
 
-use super::Kept;
+use super::{Kept, hold::leave_to_remove};
 use crate::store::{Archive, hex, new_id};
 
 /// Ends of names: an archive, and one that is being written.
@@ -119,7 +119,13 @@ impl Disk {
     }
 
     /// Removes an archive; one that is not there is no error.
+    ///
+    /// # Errors
+    /// The disk's; [`io::ErrorKind::WouldBlock`] while a backup takes the archives: it is collected later.
     pub(super) async fn remove(&self, key: &str) -> io::Result<()> {
+        let Some(_leave) = leave_to_remove(&self.directory)? else {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "a backup takes the archives"));
+        };
         match fs::remove_file(self.path(key)).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),

@@ -19,6 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::{
     AppState, Config, Deployments,
     archives::{ArchiveStore, Disk, Presigner},
+    backup,
     collection::{CollectPolicy, Collector},
     crons::{self, Scheduler, ThroughGateway},
     deploy::{self, Deployer, Platform},
@@ -245,6 +246,7 @@ impl State {
         for scratch in [RUN, BUILDS] {
             empty(&config.data.join(scratch)).map_err(failed("the data directory"))?;
         }
+        backup::clean(config).map_err(failed("what a backup left"))?;
         let keys = Keys::load_or_prepare(&config.key_file()).map_err(failed("the key file"))?;
         let store =
             Store::serve(&config.database(), Sealer::new(&keys)).await.map_err(failed("the database"))?;

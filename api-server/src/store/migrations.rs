@@ -39,7 +39,8 @@ pub(super) async fn run(
     Ok(transaction.commit().await?)
 }
 
-fn newest() -> i64 {
+/// The version of the tables that this program makes.
+pub(crate) fn newest() -> i64 {
     STEPS.iter().map(|(version, ..)| *version).max().unwrap_or_default()
 }
 

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    AnyPool,
+    AnyConnection, AnyPool, Connection as _,
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 
@@ -19,13 +19,19 @@ const PATH_IN_URL: &percent_encoding::AsciiSet =
 
 /// The writer of the file at `path`, which is made when there is none, and its readers.
 pub(super) async fn pools(path: &Path) -> Result<(AnyPool, AnyPool), StoreError> {
-    let url = format!(
-        "sqlite://{}?mode=rwc",
-        percent_encoding::utf8_percent_encode(&path.to_string_lossy(), PATH_IN_URL)
-    );
-    let options: AnyConnectOptions = url.parse()?;
+    let options: AnyConnectOptions = url(path, "mode=rwc").parse()?;
     let writer = pool(1).acquire_timeout(WAIT_FOR_WRITER).connect_with(options.clone()).await?;
     Ok((writer, pool(READERS).connect_lazy_with(options)))
+}
+
+/// A copy that nobody changes, read without making any file beside it.
+pub(super) async fn read_copy(path: &Path) -> Result<AnyConnection, StoreError> {
+    Ok(AnyConnection::connect(&url(path, "mode=ro&immutable=true")).await?)
+}
+
+fn url(path: &Path, parameters: &str) -> String {
+    let path = path.to_string_lossy();
+    format!("sqlite://{}?{parameters}", percent_encoding::utf8_percent_encode(&path, PATH_IN_URL))
 }
 
 fn pool(connections: u32) -> AnyPoolOptions {

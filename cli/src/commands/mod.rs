@@ -1,5 +1,6 @@
 //! One file a sub-command.
 
+pub(crate) mod backup;
 pub(crate) mod build;
 pub(crate) mod certificate;
 pub(crate) mod collect;
@@ -24,10 +25,12 @@ pub(crate) mod logs;
 pub(crate) mod manager;
 pub(crate) mod namespace;
 pub(crate) mod operation;
+pub(crate) mod progress;
 pub(crate) mod push;
 pub(crate) mod quotas;
 pub(crate) mod registry;
 pub(crate) mod resource;
+pub(crate) mod restore;
 pub(crate) mod secrets;
 pub(crate) mod serve;
 pub(crate) mod server;

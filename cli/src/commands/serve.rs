@@ -29,6 +29,8 @@ use super::log_limits::LogArguments;
 use super::operation::Operation;
 use super::quotas::QuotaArguments;
 
+/// User and group of the server process, unless another is set.
+pub(crate) const SERVER_UID: u32 = 60_089;
 /// How long the server may take to end; a little more than running requests have.
 const SHUTDOWN: Duration = Duration::from_secs(15);
 
@@ -77,7 +79,7 @@ pub(crate) struct Serve {
     #[arg(long, default_value = "runc", value_name = "PROGRAM")]
     pub(crate) runtime: PathBuf,
     /// User and group of the server process; nobody else's.
-    #[arg(long, default_value_t = 60_089, value_name = "ID")]
+    #[arg(long, default_value_t = SERVER_UID, value_name = "ID")]
     pub(crate) uid: u32,
     /// An instance that nobody calls is stopped after so many seconds.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]

@@ -34,7 +34,20 @@ pub(crate) struct OwnState {
 impl OwnState {
     /// Runs `work` on its store.
     pub(crate) fn open<T>(&self, work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        self.open_with(async |_, store| work(store).await)
+    }
+
+    /// Runs `work` on its store and its configuration, as far as commands know that.
+    pub(crate) fn open_with<T>(
+        &self,
+        work: impl AsyncFnOnce(&Config, &Store) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         with(&self.data, &self.database, work)
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 }
 
@@ -42,7 +55,7 @@ impl OwnState {
 fn with<T>(
     data: &Path,
     database: &DatabaseArguments,
-    work: impl AsyncFnOnce(&Store) -> anyhow::Result<T>,
+    work: impl AsyncFnOnce(&Config, &Store) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let place = data.display();
     let nothing = || {
@@ -65,7 +78,7 @@ fn with<T>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = Store::open(&config.database(), Sealer::new(&key)).await?;
-        let done = work(&store).await;
+        let done = work(&config, &store).await;
         store.close().await;
         done
     })

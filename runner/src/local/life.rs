@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
 use std::time::Duration;
 
 use contract::environment::CONTAINER_UID;
@@ -49,7 +50,7 @@ pub fn serve(mut config: LauncherConfig) -> Result<i32, ServeError> {
     config.data_dir = fs::canonicalize(&config.data_dir)
         .map_err(|error| ServeError::Machine("the data directory", error))?;
     let paths = Paths::new(&config.data_dir);
-    let lock = lock(&paths, &config)?;
+    let lock = lock(&paths, &config.data_dir)?;
     let machine = |what| move |error: io::Error| ServeError::Machine(what, error);
     let signals = SignalFd::new(&[Signal::TERM, Signal::INT, Signal::HUP, Signal::CHILD])
         .map_err(machine("signals"))?;
@@ -112,11 +113,23 @@ fn make_directories(config: &LauncherConfig) -> io::Result<()> {
     fs::set_permissions(launcher.root(), Permissions::from_mode(0o700))
 }
 
-fn lock(paths: &Paths, config: &LauncherConfig) -> Result<File, ServeError> {
+/// Keeps everybody from serving from a data directory, which is made when there is none, until the answer is dropped.
+///
+/// # Errors
+/// [`ServeError::InUse`] while somebody does; [`ServeError::Machine`].
+pub fn hold(data_dir: &Path) -> Result<File, ServeError> {
+    let paths = Paths::new(data_dir);
+    let made = fs::create_dir_all(paths.root());
+    let made = made.and_then(|()| fs::set_permissions(paths.root(), Permissions::from_mode(0o700)));
+    made.map_err(|error| ServeError::Machine("the data directory", error))?;
+    lock(&paths, data_dir)
+}
+
+fn lock(paths: &Paths, data_dir: &Path) -> Result<File, ServeError> {
     let file = File::create(paths.lock()).map_err(|error| ServeError::Machine("the lock", error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(ServeError::InUse(config.data_dir.display().to_string())),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(ServeError::InUse(data_dir.display().to_string())),
         Err(error) => Err(ServeError::Machine("the lock", error.into())),
     }
 }

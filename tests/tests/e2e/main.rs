@@ -6,6 +6,7 @@
 mod any_base;
 mod arm64;
 mod arrows;
+mod backup;
 mod bad_input;
 mod caches;
 mod clients;
@@ -31,5 +32,6 @@ mod private;
 mod redeploy;
 mod registry_login;
 mod serverless;
+mod taint;
 mod tutorial;
 mod usage;
