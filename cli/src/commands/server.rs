@@ -1,6 +1,6 @@
 //! `zipship server`: the unprivileged server process, started by the launcher.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use api_server::{
@@ -90,11 +90,19 @@ fn told_to_stop(look: Arc<Notify>) -> std::io::Result<impl Future<Output = ()>> 
 }
 
 fn announce(told: Announcement) {
-    if let Some(first) = told.first {
-        println!("organization {}", first.organization_id);
-        println!("API key      {} (shown once; also in credentials.json of the data directory)", first.key);
-    }
-    println!("runtimes     {}", told.runtimes.join(", "));
-    println!("zipship is ready at {}", told.url);
+    let first = told.first.map(|first| {
+        format!(
+            "organization {}\nAPI key      {} (shown once; also in credentials.json of the data directory)\n",
+            first.organization_id, first.key
+        )
+    });
+    let text = format!(
+        "{}runtimes     {}\nzipship is ready at {}\n",
+        first.unwrap_or_default(),
+        told.runtimes.join(", "),
+        told.url
+    );
+    // Nobody may listen any more: that is no reason not to serve.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     notify_manager("READY=1");
 }
