@@ -162,7 +162,8 @@ fn of_archives() -> Vec<Operation> {
     let path = "/archives/{key}";
     let says = "Takes the bytes of an archive, at the URL that `upload-url` answered.";
     let put = Operation::new(PUT, path, "putArchive", says, uploads::put)
-        .query(|_| uploads::presigned_parameters());
+        .query(|_| uploads::presigned_parameters())
+        .refuses(&["transient_state"]);
     let says = "The bytes of an archive, at the URL that `download-url` answered.";
     let get = Operation::new(GET, path, "getArchive", says, uploads::get)
         .query(|_| uploads::presigned_parameters());
