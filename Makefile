@@ -1,5 +1,5 @@
 # Thin: each target is one or two scripts. `make demo` is the place to start.
-.PHONY: demo build check test bench fuzz
+.PHONY: demo build check test bench fuzz fuzz-api
 
 demo:
 	@scripts/setup demo
@@ -26,3 +26,9 @@ bench:
 fuzz:
 	@scripts/setup fuzz
 	@scripts/fuzz $(if $(seconds),seconds=$(seconds)) $(if $(target),target=$(target)) $(if $(keep),keep=$(keep))
+
+# ZIPSHIP_FUZZ_SEED=7 make fuzz-api
+fuzz-api:
+	@scripts/setup fuzz-api
+	@scripts/build
+	@scripts/fuzz-api

@@ -57,9 +57,12 @@ impl Parameter {
         Self::new(name, says, json!({"type": "string", "enum": names, "default": names.first()}))
     }
 
-    /// The same, and it must be there.
+    /// The same, and it must be there. Empty counts as absent.
     #[must_use]
-    pub(in crate::http) fn required(self) -> Self {
+    pub(in crate::http) fn required(mut self) -> Self {
+        if self.schema["type"] == "string" {
+            self.schema["minLength"] = 1.into();
+        }
         Self { required: true, ..self }
     }
 }
