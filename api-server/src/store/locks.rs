@@ -22,6 +22,16 @@ pub struct Locked {
     pub applications: usize,
 }
 
+impl Locked {
+    fn namespace(name: String, state: NamespaceStatus, applications: usize) -> Self {
+        Self { kind: "namespace".to_owned(), name, state: name_of(&state), applications }
+    }
+
+    fn application(of: Application, state: ApplicationStatus) -> Self {
+        Self { kind: of.kind, name: of.name, state: name_of(&state), applications: 1 }
+    }
+}
+
 impl Store {
     /// Locks what has this id, whoever owns it. A deploy that goes on is ended; what is locked stays so.
     ///
@@ -37,18 +47,11 @@ impl Store {
                 for one in applications_of(tx, id).await? {
                     count += usize::from(lock_application(tx, &one).await?);
                 }
-                let state = name_of(&NamespaceStatus::Locked);
-                return Ok(Locked {
-                    kind: "namespace".to_owned(),
-                    name: found.name,
-                    state,
-                    applications: count,
-                });
+                return Ok(Locked::namespace(found.name, NamespaceStatus::Locked, count));
             }
             let found = application(tx, id).await?.ok_or_else(|| StoreError::missing("resource", id))?;
             refuse_unless(lock_application(tx, &found).await?, &found.kind, id, &found.state)?;
-            let state = name_of(&ApplicationStatus::Locked);
-            Ok(Locked { kind: found.kind, name: found.name, state, applications: 1 })
+            Ok(Locked::application(found, ApplicationStatus::Locked))
         })
         .await
     }
@@ -68,13 +71,7 @@ impl Store {
                 for one in applications_of(tx, id).await? {
                     count += usize::from(unlock_application(tx, &one).await?);
                 }
-                let state = name_of(&NamespaceStatus::Ready);
-                return Ok(Locked {
-                    kind: "namespace".to_owned(),
-                    name: found.name,
-                    state,
-                    applications: count,
-                });
+                return Ok(Locked::namespace(found.name, NamespaceStatus::Ready, count));
             }
             let found = application(tx, id).await?.ok_or_else(|| StoreError::missing("resource", id))?;
             if let Some(around) = namespace(tx, &found.namespace_id).await?
@@ -83,12 +80,8 @@ impl Store {
                 return Err(StoreError::Locked { resource: "namespace", id: found.namespace_id });
             }
             refuse_unless(unlock_application(tx, &found).await?, &found.kind, id, &found.state)?;
-            Ok(Locked {
-                kind: found.kind,
-                name: found.name,
-                state: name_of(&found.unlocked),
-                applications: 1,
-            })
+            let state = found.unlocked;
+            Ok(Locked::application(found, state))
         })
         .await
     }
