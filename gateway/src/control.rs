@@ -99,7 +99,7 @@ impl Gateway {
     pub async fn remove(&self, function_id: &str) {
         let removed = {
             let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-            self.table.change(|table| table.remove(function_id))
+            self.table.change(function_id, |part| part.remove(function_id))
         };
         if let Some(route) = removed {
             route.function.close().await;
@@ -139,8 +139,8 @@ impl Gateway {
 
     fn change<T>(&self, function_id: &str, change: impl FnOnce(&mut Route) -> T) -> T {
         let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.table.change(|table| {
-            let route = table.entry(function_id.to_owned()).or_insert_with(|| Route {
+        self.table.change(function_id, |part| {
+            let route = part.entry(function_id.to_owned()).or_insert_with(|| Route {
                 state: RouteState::NeverDeployed,
                 function: Function::new(function_id, &self.shared),
             });

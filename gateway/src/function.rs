@@ -2,11 +2,12 @@
 //! await, and does outside of it what the state says.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::{Notify, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use crate::core::{
@@ -42,8 +43,8 @@ pub(crate) struct Function {
     inner: Mutex<Inner>,
     /// The clock has to look again.
     sooner: Notify,
-    /// Whether the function is closed and nothing of it is left.
-    gone: watch::Sender<bool>,
+    /// The function is closed and nothing of it is left.
+    gone: Notify,
 }
 
 pub(crate) struct Inner {
@@ -54,6 +55,8 @@ pub(crate) struct Inner {
     waiters: HashMap<WaiterId, oneshot::Sender<Result<Slot, Refusal>>>,
     preparing: HashMap<String, Vec<oneshot::Sender<Result<(), StartFailure>>>>,
     pub(crate) instances: HashMap<InstanceId, Arc<Instance>>,
+    /// Whether the clock's task runs.
+    has_clock: bool,
     /// When the clock is set to look next.
     armed: Option<Time>,
 }
@@ -69,7 +72,7 @@ enum Effect {
 
 impl Function {
     pub(crate) fn new(id: &str, shared: &Arc<Shared>) -> Arc<Self> {
-        let function = Arc::new(Self {
+        Arc::new(Self {
             id: id.to_owned(),
             shared: Arc::clone(shared),
             used: shared.ledger.open(id),
@@ -80,13 +83,12 @@ impl Function {
                 waiters: HashMap::new(),
                 preparing: HashMap::new(),
                 instances: HashMap::new(),
+                has_clock: false,
                 armed: None,
             }),
             sooner: Notify::new(),
-            gone: watch::Sender::new(false),
-        });
-        shared.runtime.spawn(Arc::clone(&function).keep_time());
-        function
+            gone: Notify::new(),
+        })
     }
 
     /// Only for reading and for what has no effects: events go through [`Function::drive`].
@@ -146,8 +148,12 @@ impl Function {
     /// Closes the function and resolves when nothing of it is left.
     pub(crate) async fn close(self: &Arc<Self>) {
         self.drive(Event::Close);
-        // An error would mean that the sender is gone, which `self` holds.
-        let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
+        let mut gone = pin!(self.gone.notified());
+        // From here on it is heard; who looks afterwards misses nothing.
+        gone.as_mut().enable();
+        if !self.lock().state.is_gone() {
+            gone.await;
+        }
     }
 
     fn drive_locked(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, event: Event) {
@@ -160,6 +166,8 @@ impl Function {
         let effects: Vec<_> = actions.into_iter().filter_map(|action| inner.effect(self, action)).collect();
         let forgotten = stopped.and_then(|id| inner.forget(id));
         let wake = inner.state.next_wake(now);
+        let starts_clock = wake.is_some() && !inner.has_clock;
+        inner.has_clock |= starts_clock;
         let sooner = wake.is_some_and(|wake| inner.armed.is_none_or(|armed| wake < armed));
         let gone = inner.state.is_gone();
         drop(inner);
@@ -169,8 +177,13 @@ impl Function {
         for effect in effects {
             self.run(effect);
         }
-        if sooner || gone {
+        if starts_clock {
+            self.shared.runtime.spawn(Arc::clone(self).keep_time());
+        } else if sooner {
             self.sooner.notify_one();
+        }
+        if gone {
+            self.gone.notify_waiters();
         }
     }
 
@@ -196,27 +209,24 @@ impl Function {
         self.shared.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The function's clock: looks when time alone changes something. Ends with the function.
+    /// The function's clock: looks when time alone changes something, and ends when it changes nothing: of ten
+    /// thousand functions few have one.
     async fn keep_time(self: Arc<Self>) {
-        loop {
-            let wake = {
-                let mut inner = self.lock();
-                if inner.state.is_gone() {
-                    self.gone.send_replace(true);
-                    return;
-                }
-                inner.armed = inner.state.next_wake(self.shared.started.elapsed());
-                inner.armed
-            };
-            match wake {
-                None => self.sooner.notified().await,
-                // Both branches only wait; either may be dropped.
-                Some(wake) => tokio::select! {
-                    () = tokio::time::sleep_until(self.shared.started + wake) => self.drive(Event::Tick),
-                    () = self.sooner.notified() => {}
-                },
+        while let Some(wake) = self.arm() {
+            // Both branches only wait; either may be dropped.
+            tokio::select! {
+                () = tokio::time::sleep_until(self.shared.started + wake) => self.drive(Event::Tick),
+                () = self.sooner.notified() => {}
             }
         }
+    }
+
+    /// When the clock has to look next; `None` ends it.
+    fn arm(&self) -> Option<Time> {
+        let mut inner = self.lock();
+        inner.armed = inner.state.next_wake(self.shared.started.elapsed());
+        inner.has_clock = inner.armed.is_some();
+        inner.armed
     }
 }
 
