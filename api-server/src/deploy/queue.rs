@@ -1,6 +1,6 @@
 //! Who takes deploys from the journal: woken by a request, and by a sweep that finds what a lost wake-up missed.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use gateway::RouteState;
@@ -94,14 +94,13 @@ impl Deployer {
         let platform = &self.platform;
         platform.store.release_leases().await?;
         let unfinished = platform.store.unfinished_deploys().await?;
+        let deploying: HashSet<&str> =
+            unfinished.iter().map(|deploy| deploy.application_id.as_str()).collect();
         for (id, state) in platform.store.all_applications().await? {
-            let deploying = unfinished.iter().any(|deploy| deploy.application_id == id);
+            let deploying = deploying.contains(id.as_str());
             self.routes.set(&id, routes::without_revision(state, deploying));
         }
-        for revision in platform.store.live_revisions().await? {
-            self.routes.restore(&revision);
-        }
-        Ok(())
+        platform.store.each_live_revision(|revision| self.routes.restore(&revision)).await
     }
 }
 
@@ -114,12 +113,9 @@ impl Deployments for Deployer {
         let platform = Arc::clone(&self.platform);
         let function_id = function_id.to_owned();
         tokio::spawn(async move {
-            match platform.store.live_revisions().await {
-                Ok(revisions) => {
-                    if let Some(revision) = revisions.iter().find(|one| one.application_id == function_id) {
-                        platform.gateway.rescale(job::routed(revision));
-                    }
-                }
+            match platform.store.live_revision(&function_id).await {
+                Ok(Some(revision)) => platform.gateway.rescale(job::routed(&revision)),
+                Ok(None) => {}
                 Err(error) => {
                     tracing::error!(application.id = %function_id, %error, "a new scale was not applied")
                 }

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use super::{Platform, image, job, job::Failure};
 use crate::effect::effect;
 use crate::store::{
-    Revision, StoreError,
+    Revision,
     deploys::{Deploy, Program},
 };
 
@@ -48,7 +48,7 @@ pub(super) async fn switch(
 
 /// The scale may have been changed since the deploy was asked for.
 async fn apply_scale(platform: &Platform, deploy: &Deploy) -> Result<(), Failure> {
-    if let Some(revision) = live(platform, deploy).await? {
+    if let Some(revision) = platform.store.live_revision(&deploy.application_id).await? {
         platform.gateway.rescale(job::routed(&revision));
     }
     Ok(())
@@ -87,16 +87,11 @@ async fn probe(platform: &Platform, deploy: &Deploy, revision: &Revision) -> Res
 
 /// The switch did not work out: callers go back to what the store says is live, or to nothing.
 async fn back_to_live(platform: &Platform, deploy: &Deploy) {
-    match live(platform, deploy).await {
+    match platform.store.live_revision(&deploy.application_id).await {
         Ok(Some(revision)) => platform.gateway.restore(job::routed(&revision)),
         Ok(None) => platform.gateway.remove(&deploy.application_id).await,
         Err(error) => {
             tracing::error!(deploy.id = %deploy.id, %error, "the old version could not be put back")
         }
     }
-}
-
-async fn live(platform: &Platform, deploy: &Deploy) -> Result<Option<Revision>, StoreError> {
-    let live = platform.store.live_revisions().await?;
-    Ok(live.into_iter().find(|revision| revision.application_id == deploy.application_id))
 }

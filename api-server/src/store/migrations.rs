@@ -15,6 +15,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (6, "crons", include_str!("../migrations/0006_crons.sql")),
     (8, "usage", include_str!("../migrations/0008_usage.sql")),
     (9, "collection", include_str!("../migrations/0009_collection.sql")),
+    (12, "order of applications", include_str!("../migrations/0012_order_of_applications.sql")),
 ];
 
 /// Runs the steps that the database has not seen, all in one transaction, one program at a time.

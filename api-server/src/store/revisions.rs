@@ -1,6 +1,7 @@
 //! Revisions: what runs, immutable. Version 1, 2, ... without gaps: a revision whose deploy fails is removed.
 
-use sqlx::{AnyConnection, Row as _, any::AnyRow};
+use futures_util::TryStreamExt as _;
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _, any::AnyRow};
 
 use super::{
     Store, StoreError,
@@ -9,6 +10,12 @@ use super::{
     row::{json, sealed_map, to_json, unsigned},
 };
 use crate::secrets::{Place, SecretMap};
+
+/// Columns that [`read_live`] wants, of what serves.
+const LIVE: &str =
+    "SELECT r.id, r.application_id, r.version, r.config, r.image_reference, r.image_digest, r.created,
+        a.min_scale, a.max_scale
+     FROM revisions r JOIN applications a ON a.live_revision = r.id WHERE a.state <> 'deleting'";
 
 /// A revision, without its variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,25 +119,27 @@ impl Store {
     }
 
     /// The live revisions of all applications that are not `deleting`, with their present scale: what a start
-    /// gives the gateway.
+    /// gives the gateway. One at a time, so that ten thousand are never in memory at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`]; what came before has been given.
+    pub async fn each_live_revision(&self, mut give: impl FnMut(Revision)) -> Result<(), StoreError> {
+        let sql = format!("{LIVE} ORDER BY r.created, r.id");
+        let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(&self.readers);
+        while let Some(row) = rows.try_next().await? {
+            give(read_live(&row)?);
+        }
+        Ok(())
+    }
+
+    /// The live revision of an application that is not `deleting`, with its present scale.
     ///
     /// # Errors
     /// [`StoreError::Database`].
-    pub async fn live_revisions(&self) -> Result<Vec<Revision>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT r.*, a.min_scale, a.max_scale FROM revisions r JOIN applications a ON a.live_revision = r.id
-             WHERE a.state <> 'deleting' ORDER BY r.created, r.id",
-        )
-        .fetch_all(&self.readers)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                let mut revision = read(row)?;
-                revision.config.min_scale = unsigned(row, "min_scale")?;
-                revision.config.max_scale = unsigned(row, "max_scale")?;
-                Ok(revision)
-            })
-            .collect()
+    pub async fn live_revision(&self, application_id: &str) -> Result<Option<Revision>, StoreError> {
+        let sql = format!("{LIVE} AND a.id = $1");
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(application_id.to_owned());
+        query.fetch_optional(&self.readers).await?.as_ref().map(read_live).transpose()
     }
 
     /// What runs this image of this repository, if anything does: kind, name and version of the application.
@@ -191,6 +200,14 @@ pub(super) async fn require(connection: &mut AnyConnection, id: &str) -> Result<
         .await?
         .ok_or_else(|| StoreError::missing("revision", id))?;
     read(&row)
+}
+
+/// Of [`LIVE`].
+fn read_live(row: &AnyRow) -> Result<Revision, StoreError> {
+    let mut revision = read(row)?;
+    revision.config.min_scale = unsigned(row, "min_scale")?;
+    revision.config.max_scale = unsigned(row, "max_scale")?;
+    Ok(revision)
 }
 
 fn read(row: &AnyRow) -> Result<Revision, StoreError> {

@@ -112,12 +112,16 @@ impl Store {
             return Ok((Vec::new(), total));
         }
         let order = if window.backwards { selection.order.reversed() } else { selection.order };
+        let clause = order_clause(order, T::ALIAS);
+        // What is passed over is passed over in the index: of those rows nothing else is read.
         let sql = format!(
-            "SELECT {} FROM {condition} {} LIMIT ${} OFFSET ${}",
-            T::COLUMNS,
-            order_clause(order, T::ALIAS),
-            parameters + 1,
-            parameters + 2
+            "SELECT {columns} FROM (SELECT {alias}.id FROM {condition} {clause} LIMIT ${limit} OFFSET ${offset}) page,
+             {from} WHERE {alias}.id = page.id {clause}",
+            columns = T::COLUMNS,
+            alias = T::ALIAS,
+            from = T::FROM,
+            limit = parameters + 1,
+            offset = parameters + 2,
         );
         let chosen = bound_to(sql, &values, &instants).bind(signed(window.take)).bind(signed(window.skip));
         let mut rows = chosen.fetch_all(&mut *tx).await?;

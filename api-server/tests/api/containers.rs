@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use api_server::store::deploys::{DeployState, Program};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Server, eventually};
+use crate::harness::{Client, Server, eventually, live};
 
 const LEASE: Duration = Duration::from_secs(60);
 
@@ -243,7 +243,7 @@ async fn a_deploy_takes_the_image_and_what_runs_is_redeployed_by_a_change() {
     store.deploy_failed(&second, "its own words").await.unwrap();
     let failed = client.get(&path).await.body;
     assert_eq!((&failed["status"], &failed["error_message"]), (&json!("error"), &json!("its own words")));
-    assert_eq!(store.live_revisions().await.unwrap().len(), 1);
+    assert_eq!(live(store).await.len(), 1);
 }
 
 #[tokio::test]

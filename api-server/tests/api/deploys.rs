@@ -11,7 +11,7 @@ use api_server::{
 };
 use serde_json::json;
 
-use crate::harness::{Client, Server};
+use crate::harness::{Client, Server, live};
 
 const LEASE: Duration = Duration::from_secs(60);
 const NO_LEASE: Duration = Duration::ZERO;
@@ -60,8 +60,9 @@ async fn a_deploy_goes_to_ready_with_its_revision_live() {
     assert_eq!(client.get(&format!("functions/{id}")).await.body["status"], "pending");
     store.deploy_ready(&deploy).await.unwrap();
     assert_eq!(client.get(&format!("functions/{id}")).await.body["status"], "ready");
-    let live = store.live_revisions().await.unwrap();
+    let live = live(store).await;
     assert_eq!((live.len(), live[0].version, live[0].image_digest.as_str()), (1, 1, "sha256:abc"));
+    assert_eq!(store.live_revision(&id).await.unwrap().as_ref(), Some(&live[0]));
     let launch = store.launch(&live[0].id).await.unwrap();
     assert_eq!(launch.environment.expose().get("A").map(String::as_str), Some("own"));
     assert!(launch.public_key.contains("RSA PUBLIC KEY"));
@@ -88,13 +89,13 @@ async fn a_deploy_goes_to_ready_with_its_revision_live() {
         (failed["status"].clone(), failed["error_message"].clone()),
         (json!("error"), json!("handler.js: no such file"))
     );
-    assert_eq!(store.live_revisions().await.unwrap()[0].version, 1);
+    assert_eq!(store.live_revision(&id).await.unwrap().unwrap().version, 1);
     // The failed one left no gap.
     request(&client, &id).await;
     let third = store.claim_deploy("me", LEASE).await.unwrap().unwrap();
     let third = walk(store, third, DeployState::Switching).await;
     store.deploy_ready(&third).await.unwrap();
-    assert_eq!(store.live_revisions().await.unwrap()[0].version, 2);
+    assert_eq!(store.live_revision(&id).await.unwrap().unwrap().version, 2);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use api_server::{
     http::router,
     logs::Logs,
     secrets::{Keys, Sealer},
-    store::{Bootstrap, Store},
+    store::{Bootstrap, Revision, Store},
 };
 use axum::{Router, body::Body};
 use futures_util::future::BoxFuture;
@@ -276,6 +276,13 @@ async fn postgres_rows(connection: &mut AnyConnection) -> Vec<String> {
         rows.extend(of_table.fetch_all(&mut *connection).await.unwrap());
     }
     rows
+}
+
+/// What is live, as a start of the server finds it.
+pub(crate) async fn live(store: &Store) -> Vec<Revision> {
+    let mut live = Vec::new();
+    store.each_live_revision(|revision| live.push(revision)).await.unwrap();
+    live
 }
 
 /// What follows scheme and host.
