@@ -35,21 +35,24 @@ fn url(path: &Path, parameters: &str) -> String {
 }
 
 fn pool(connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(connections).test_before_acquire(false).after_connect(
-        |connection, _| {
-            Box::pin(async move {
-                // FULL: a deploy or a key that was answered is not lost in a power cut. The timeout is a net for
-                // other programs that open the file; we never wait for ourselves.
-                for pragma in [
-                    "PRAGMA busy_timeout = 5000",
-                    "PRAGMA journal_mode = WAL",
-                    "PRAGMA synchronous = FULL",
-                    "PRAGMA foreign_keys = ON",
-                ] {
-                    sqlx::query(pragma).execute(&mut *connection).await?;
-                }
-                Ok(())
-            })
-        },
-    )
+    let options = AnyPoolOptions::new().max_connections(connections).test_before_acquire(false);
+    // When the disk is full SQLite ends a transaction by itself, and the driver, whose own end then fails, believes in it
+    // for ever: no other could begin. Such a connection is closed, and another one opened.
+    let options =
+        options.before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }));
+    options.after_connect(|connection, _| {
+        Box::pin(async move {
+            // FULL: a deploy or a key that was answered is not lost in a power cut. The timeout is a net for
+            // other programs that open the file; we never wait for ourselves.
+            for pragma in [
+                "PRAGMA busy_timeout = 5000",
+                "PRAGMA journal_mode = WAL",
+                "PRAGMA synchronous = FULL",
+                "PRAGMA foreign_keys = ON",
+            ] {
+                sqlx::query(pragma).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+    })
 }

@@ -101,3 +101,22 @@ async fn without_its_database_the_api_answers_503_in_json() {
     answer.assert_error(503, "unavailable");
     assert!(answer.body["message"].as_str().unwrap().contains("try again"), "{answer:?}");
 }
+
+#[tokio::test]
+async fn a_transaction_that_the_database_ends_by_itself_keeps_no_other_from_writing() {
+    let server = Server::start().await;
+    let client = server.client().await;
+    let namespace = client.namespace("n").await;
+    // As SQLite does when the disk is full; a connection that is cut off.
+    let ends = match server.state.config.database_url {
+        None => "INSERT OR ROLLBACK INTO namespaces SELECT * FROM namespaces",
+        Some(_) => "SELECT pg_terminate_backend(pg_backend_pid())",
+    };
+    let failed = server.state.store.write("function.update", async |tx| {
+        sqlx::query(ends).execute(tx).await?;
+        Ok(())
+    });
+    failed.await.unwrap_err();
+    client.function(&namespace, "f").await;
+    assert_eq!(client.get("functions").await.body["total_count"], 1);
+}
