@@ -1,12 +1,14 @@
 //! Uploads: in one POST, in a POST and a PUT, or in chunks; and mounts from another repository.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Query;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, LOCATION, RANGE};
 use axum::http::{Request, Response, StatusCode};
 use axum::response::IntoResponse;
+use futures_util::StreamExt as _;
 use oci::Digest;
 use oci::reference::is_repository;
 use uuid::Uuid;
@@ -18,6 +20,8 @@ use crate::range::chunk;
 use crate::route::{Answer, CONTENT_DIGEST, parse_digest};
 use crate::store::{AppendError, Busy, Taken, Upload, blocking};
 
+/// For how long the body of a refused upload is read.
+const REFUSED: Duration = Duration::from_secs(10);
 /// Repeats the session's id, for clients that look for it.
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
@@ -134,6 +138,7 @@ async fn take_in(
         Ok(room) => room,
         Err(refusal) => {
             taken.put_back();
+            read_away(request.into_body()).await;
             return Err(refusal);
         }
     };
@@ -164,6 +169,14 @@ async fn take_in(
             Ok(session(StatusCode::ACCEPTED, name, id, received))
         }
     }
+}
+
+/// Reads a body that is refused: a client that still writes when its connection ends may never see why.
+async fn read_away(body: Body) {
+    let mut stream = body.into_data_stream();
+    let read = async { while let Some(Ok(_)) = stream.next().await {} };
+    // Whoever takes longer has to do without.
+    let _ = tokio::time::timeout(REFUSED, read).await;
 }
 
 /// How long the upload may become for its namespace; asked at its first request, and refused when the request says

@@ -93,3 +93,17 @@ async fn uploads_at_the_same_time_do_not_get_past_it() {
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 3, "{statuses:?}");
     assert!(statuses.iter().all(|status| [201, 403].contains(status)), "{statuses:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_still_writes_hears_why_it_is_refused() {
+    let server = bounded().await;
+    for _ in 0..20 {
+        let response = server.send(Method::POST, "/v2/small/a/blobs/uploads/", "").await;
+        let location = header(&response, "location").to_owned();
+        // In pieces, and more than what the sockets between them hold.
+        let pieces = (0..128).map(|_| Ok::<_, std::io::Error>(vec![1; 64 << 10]));
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+        let request = server.request(Method::PATCH, &location).header("content-length", 8 << 20).body(body);
+        assert_eq!(code(request.send().await.unwrap()).await, "DENIED");
+    }
+}
