@@ -12,7 +12,10 @@ use contract::{
     instance::Control,
 };
 
-use crate::store::{Launch, deploys::Program};
+use crate::{
+    secrets::SecretMap,
+    store::{Launch, deploys::Program},
+};
 
 /// The control document of an instance of this revision.
 pub(super) fn control(launch: &Launch) -> Control {
@@ -40,13 +43,34 @@ pub(super) fn control(launch: &Launch) -> Control {
     Control { environment }
 }
 
+/// Values of so many bytes and more are told by nobody but the code that has them: shorter ones are part of any text.
+const SECRET_BYTES: usize = 8;
+
+/// What code said as it failed, without the values of its variables: it goes into the server's log and into the store.
+/// Where it was cut off at its begin that may be within a value.
+pub(super) fn without_values(mut text: String, environment: &SecretMap) -> String {
+    let long = environment.expose().values().filter(|value| value.len() >= SECRET_BYTES);
+    let quoted = long.clone().map(|value| serde_json::Value::from(value.as_str()).to_string());
+    let mut values: Vec<_> =
+        quoted.map(|quoted| quoted[1..quoted.len() - 1].to_owned()).chain(long.cloned()).collect();
+    // The longest first: one may be part of another.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    for value in values {
+        if text.contains(&value) {
+            text = text.replace(&value, "***");
+        }
+        let ends = (1..=value.len().saturating_sub(SECRET_BYTES)).filter_map(|from| value.get(from..));
+        if let Some(rest) = ends.filter_map(|end| text.strip_prefix(end)).next() {
+            text = format!("***{rest}");
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        secrets::SecretMap,
-        store::{Code, Revision, deploys::ApplicationConfig},
-    };
+    use crate::store::{Code, Revision, deploys::ApplicationConfig};
 
     fn launch(program: Program) -> Launch {
         let config = ApplicationConfig {
@@ -109,5 +133,24 @@ mod tests {
         ];
         let found: Vec<_> = environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(found, expected);
+    }
+    #[test]
+    fn values_are_not_repeated_in_what_code_said() {
+        let environment = [
+            ("URL", "db://u:hunter22@h"),
+            ("PASSWORD", "hunter22"),
+            ("JSON", r#"{"a": "secret"}"#),
+            ("SHORT", "yes"),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let environment = SecretMap::from(BTreeMap::from(environment));
+        for (said, told) in [
+            ("no db://u:hunter22@h, hunter22", "no ***, ***"),
+            (r#"{"a": "secret"} or "{\"a\": \"secret\"}""#, r#"*** or "***""#),
+            ("yes, hunter2", "yes, hunter2"),
+            (":hunter22@h was cut off", "*** was cut off"),
+        ] {
+            assert_eq!(without_values(said.to_owned(), &environment), told);
+        }
     }
 }

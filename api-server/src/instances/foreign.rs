@@ -87,7 +87,8 @@ pub(super) async fn start(
         if news.is_some() {
             let _ = tokio::time::timeout(LAST_WORDS, futures_util::future::join_all(followers)).await;
         }
-        return Err(failure(news.as_ref(), &words.text(), revision));
+        let words = environment::without_values(words.text(), &launch.environment);
+        return Err(failure(news.as_ref(), &words, revision));
     }
     // Not at the first answer: nobody may ever ask, and it is no function that only works when it is asked.
     inner.limit_cpu(instance);

@@ -40,9 +40,13 @@ pub(super) async fn start(
     let found = image::find(inner, &launch.revision.image_reference, &launch.revision.image_digest).await?;
     image::unpack(inner, &found).await?;
     let unpacked = Instant::now();
+    let told = |failure: StartFailure| StartFailure {
+        message: environment::without_values(failure.message, &launch.environment),
+        ..failure
+    };
     if let Program::Image { .. } = launch.revision.config.program {
         let begun = foreign::Begun { begin, unpacked };
-        return foreign::start(inner, revision, instance, &launch, &found, begun).await;
+        return foreign::start(inner, revision, instance, &launch, &found, begun).await.map_err(told);
     }
 
     let (ready, ready_writer) = pipe_with(PipeFlags::CLOEXEC).map_err(platform)?;
@@ -62,7 +66,7 @@ pub(super) async fn start(
     let line = read_ready(ready, exited, revision).await;
     // With or without success: from now on it has time to end by itself, and its last words are heard.
     inner.known().starting.remove(instance);
-    let line = line?;
+    let line = line.map_err(told)?;
     let phases = vec![
         Phase { name: "unpack", duration: unpacked - begin },
         Phase { name: "create", duration: created - unpacked },
