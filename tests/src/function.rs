@@ -69,6 +69,12 @@ impl Function {
         Ok(Self { api: api.clone(), id, namespace: namespace.to_owned(), endpoint })
     }
 
+    /// The same function at another server.
+    #[must_use]
+    pub fn at(&self, api: &Api) -> Self {
+        Self { api: api.clone(), endpoint: format!("{}/f/{}", api.url(), self.id), ..self.clone() }
+    }
+
     /// Creates, uploads, deploys, and waits until it is ready.
     ///
     /// # Errors

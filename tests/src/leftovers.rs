@@ -20,6 +20,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Leftovers {
     data: PathBuf,
+    /// A mount that was there before it.
+    disk: Option<PathBuf>,
     /// Process id and start time: an id alone may be somebody else's by then.
     processes: Vec<(u32, u64)>,
     cgroups: BTreeSet<PathBuf>,
@@ -27,13 +29,14 @@ pub(crate) struct Leftovers {
 
 impl Leftovers {
     /// Takes note of all descendants of `root`, and of the cgroups that they have for themselves.
-    pub(crate) fn of(root: u32, data: &Path) -> Self {
+    pub(crate) fn of(root: u32, data: &Path, disk: Option<&Path>) -> Self {
         let processes = descendants(root);
         let ours = cgroups("self");
         let mut theirs: BTreeSet<_> =
             processes.iter().flat_map(|(pid, _)| cgroups(&pid.to_string())).collect();
         theirs.extend(parents_of_sandboxes(data));
-        Self { data: data.to_owned(), processes, cgroups: theirs.difference(&ours).cloned().collect() }
+        let (data, disk) = (data.to_owned(), disk.map(Path::to_owned));
+        Self { data, disk, processes, cgroups: theirs.difference(&ours).cloned().collect() }
     }
 
     /// # Errors
@@ -64,6 +67,12 @@ impl Leftovers {
         }
     }
 
+    /// Whether this line of a process's mounts is of the server's disk.
+    fn is_disk(&self, mount: &str) -> bool {
+        let point = mount.split(' ').nth(4).map(Path::new);
+        self.disk.is_some() && point == self.disk.as_deref()
+    }
+
     fn running(&self) -> Vec<String> {
         let same = |(pid, started): &&(u32, u64)| stat(*pid).is_some_and(|now| now.started == *started);
         let running = self.processes.iter().filter(same);
@@ -79,7 +88,9 @@ impl Leftovers {
         }
         // Mounts may live on in another process's namespace, so all are asked.
         for pid in pids() {
-            for mount in read(pid, "mountinfo").lines().filter(|line| mentions(line, &self.data)) {
+            let text = read(pid, "mountinfo");
+            let mounts = text.lines().filter(|line| mentions(line, &self.data) && !self.is_disk(line));
+            for mount in mounts {
                 left.push(format!("mount, seen by process {pid}: {mount}"));
             }
             if read(pid, "cmdline").split('\0').any(|argument| mentions(argument, &self.data)) {

@@ -6,6 +6,7 @@
 mod api;
 mod command;
 mod container;
+mod disk;
 mod docker_registry;
 mod example;
 mod function;

@@ -29,6 +29,7 @@ while read -r word; do
   case "$word" in
     start) "$@" >>"$FOLDER/log" 2>&1 & server=$! ;;
     stop) kill -INT "$server"; wait "$server"; server= ;;
+    crash) kill -QUIT "$server"; wait "$server"; server= ;;
   esac
   echo done
 done
@@ -40,6 +41,8 @@ rm -rf "$FOLDER"
 #[derive(Debug)]
 pub struct Postgres {
     folder: PathBuf,
+    root: PathBuf,
+    programs: PathBuf,
     port: String,
     guard: Child,
     orders: Option<ChildStdin>,
@@ -68,7 +71,8 @@ impl Postgres {
             guard.env("FOLDER", &folder).stdin(Stdio::piped()).stdout(Stdio::piped());
             let mut guard = guard.spawn().context("starting the guard of PostgreSQL")?;
             let answers = BufReader::new(guard.stdout.take().context("stdout is piped")?);
-            Ok(Self { folder: folder.clone(), port, orders: guard.stdin.take(), guard, answers })
+            let (folder, root, programs) = (folder.clone(), root.clone(), programs.clone());
+            Ok(Self { folder, root, programs, port, orders: guard.stdin.take(), guard, answers })
         });
         let mut server = server.inspect_err(|_| drop(fs::remove_dir_all(&folder)))?;
         server.resume()?;
@@ -101,6 +105,45 @@ impl Postgres {
         self.order("stop")
     }
 
+    /// Ends the server as a failure does: it writes nothing down any more, and its next start has to recover. What was
+    /// committed within the last moments is kept only for connections with `synchronous_commit`.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn crash(&mut self) -> anyhow::Result<()> {
+        self.order("crash")
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// What it logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// A client program that came with it, such as `pg_dump`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.programs.join(name));
+        command.envs(self.environment()).stdin(Stdio::null());
+        command
+    }
+
+    /// With these variables a shell finds the client programs by their names.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut variables = vec![("PATH", format!("{}:{path}", self.programs.display()))];
+        variables
+            .extend(libraries(&self.root).map(|folder| ("LD_LIBRARY_PATH", folder.display().to_string())));
+        variables
+    }
+
     /// Starts the server again, at the same port.
     ///
     /// # Errors
@@ -109,8 +152,7 @@ impl Postgres {
         self.order("start")?;
         let started = Instant::now();
         while !self.is_ready() {
-            let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-            ensure!(started.elapsed() < START_DEADLINE, "PostgreSQL is not ready; its log:\n{}", log());
+            ensure!(started.elapsed() < START_DEADLINE, "PostgreSQL is not ready; its log:\n{}", self.log());
             thread::sleep(POLL_EVERY);
         }
         Ok(())
@@ -181,16 +223,17 @@ fn unprivileged(program: impl AsRef<std::ffi::OsStr>, root: &Path, folder: &Path
     if rustix::process::geteuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
-    if let Some(libraries) = fs::read_dir(root.join("usr/lib")).ok().and_then(|entries| {
-        entries
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.to_string_lossy().ends_with("-linux-gnu"))
-    }) {
+    if let Some(libraries) = libraries(root) {
         command.env("LD_LIBRARY_PATH", libraries);
     }
     command.current_dir(folder).stdin(Stdio::null()).env_remove("PGDATA");
     command
+}
+
+/// What the machine may lack.
+fn libraries(root: &Path) -> Option<PathBuf> {
+    let mut folders = fs::read_dir(root.join("usr/lib")).ok()?.flatten().map(|entry| entry.path());
+    folders.find(|path| path.to_string_lossy().ends_with("-linux-gnu"))
 }
 
 /// The one entry of a folder.

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     net::TcpListener,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
@@ -23,6 +23,7 @@ use tempfile::TempDir;
 
 use crate::{
     Api, Place,
+    disk::Disk,
     leftovers::{self, Leftovers},
 };
 
@@ -34,6 +35,10 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 /// A running server. Stop it with [`Server::stop`]; dropped otherwise (a failing test), it is ended without questions.
 #[derive(Debug)]
 pub struct Server {
+    /// Before the folder that it is in.
+    disk: Option<Disk>,
+    /// Where the base images are, if it has not all of them.
+    images: Option<PathBuf>,
     folder: TempDir,
     arguments: Vec<String>,
     listen: String,
@@ -96,12 +101,55 @@ impl Server {
         // The server has no privileges, so it must be able to walk to its own data.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         Ok(Self {
+            disk: None,
+            images: None,
             folder,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             listen: listen.to_owned(),
             child: None,
             api: Api::nowhere(),
         })
+    }
+
+    /// With these base images alone; before the first [`Server::launch`].
+    ///
+    /// # Errors
+    /// When one was not built.
+    pub fn with_bases(mut self, bases: &[&str]) -> anyhow::Result<Self> {
+        let (all, own) = (Place::find()?.existing("ZIPSHIP_IMAGES")?, self.folder.path().join("images"));
+        fs::create_dir(&own)?;
+        for base in bases {
+            let of = fs::canonicalize(all.join(base)).with_context(|| format!("there is no base {base}"))?;
+            symlink(of, own.join(base))?;
+        }
+        self.images = Some(own);
+        Ok(self)
+    }
+
+    /// With a disk of so many megabytes for what the server itself keeps: `server/` of the data folder; before the
+    /// first [`Server::launch`].
+    ///
+    /// # Errors
+    /// When it cannot be mounted.
+    pub fn with_disk(mut self, megabytes: u32) -> anyhow::Result<Self> {
+        self.disk = Some(Disk::mount(&self.data().join("server"), megabytes)?);
+        Ok(self)
+    }
+
+    /// Leaves no byte of [`Server::with_disk`] free.
+    ///
+    /// # Errors
+    /// When there is no such disk, or it cannot be written.
+    pub fn fill_disk(&self) -> anyhow::Result<()> {
+        self.disk.as_ref().context("it has no disk of its own")?.fill()
+    }
+
+    /// Gives back what [`Server::fill_disk`] took.
+    ///
+    /// # Errors
+    /// When there is no such disk, or it was not full.
+    pub fn free_disk(&self) -> anyhow::Result<()> {
+        self.disk.as_ref().context("it has no disk of its own")?.free()
     }
 
     /// Starts the program again over the same data, with more variables in its environment.
@@ -116,7 +164,7 @@ impl Server {
             .arg(self.data())
             .args(["--listen", &self.listen, "--json"])
             .arg("--images-dir")
-            .arg(place.existing("ZIPSHIP_IMAGES")?)
+            .arg(self.images.clone().map_or_else(|| place.existing("ZIPSHIP_IMAGES"), Ok)?)
             .arg("--go-root")
             .arg(place.existing("ZIPSHIP_GO_ROOT")?)
             .arg("--go-cache")
@@ -179,7 +227,7 @@ impl Server {
     /// As for [`Server::stop`].
     pub fn halt(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("the server runs")?;
-        let leftovers = Leftovers::of(child.id(), &self.data());
+        let leftovers = self.leftovers(&child);
         signal(&child, Signal::TERM);
         let ended = wait_for_end(&mut child, STOP_DEADLINE);
         if !matches!(ended, Some(status) if status.success()) {
@@ -195,7 +243,7 @@ impl Server {
     /// When something outlives it: the message lists what.
     pub fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("the server runs")?;
-        let leftovers = Leftovers::of(child.id(), &self.data());
+        let leftovers = self.leftovers(&child);
         signal(&child, Signal::KILL);
         child.wait()?;
         leftovers.assert_no_process()
@@ -207,7 +255,7 @@ impl Server {
     /// When something outlives it: the message lists what.
     pub fn kill_launcher(&mut self) -> anyhow::Result<()> {
         let mut child = self.child.take().context("the server runs")?;
-        let leftovers = Leftovers::of(child.id(), &self.data());
+        let leftovers = self.leftovers(&child);
         kill_only(&leftovers::children(child.id(), "serve"))?;
         if wait_for_end(&mut child, STOP_DEADLINE).is_none() {
             signal(&child, Signal::KILL);
@@ -255,6 +303,10 @@ impl Server {
     #[must_use]
     pub fn processes_of(&self, sandbox: &str) -> Vec<u32> {
         leftovers::processes_of(&self.data(), sandbox)
+    }
+
+    fn leftovers(&self, child: &Child) -> Leftovers {
+        Leftovers::of(child.id(), &self.data(), self.disk.as_ref().map(Disk::path))
     }
 
     fn log_path(&self) -> PathBuf {

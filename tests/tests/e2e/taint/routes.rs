@@ -13,6 +13,8 @@ pub(super) enum Caller {
     Owner,
     Another,
     Nobody,
+    /// A caller of a function.
+    Visitor,
 }
 
 /// An answer, and what it was to.
@@ -68,20 +70,32 @@ impl World {
         path: &str,
         body: Option<String>,
     ) -> anyhow::Result<u16> {
-        let api = self.server.api().clone();
+        let told = self.answer(caller, method, path, body).await?;
+        let status = told.answer.status;
+        self.told.push(told);
+        Ok(status)
+    }
+
+    /// One request and its answer.
+    pub(super) async fn answer(
+        &self,
+        caller: Caller,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> anyhow::Result<Told> {
+        let api = self.server.api();
         let mut request = api.request(method.clone(), &format!("{}{path}", api.url()));
         match caller {
             Caller::Owner => request = request.header("X-Auth-Token", api.key()),
             Caller::Another => request = request.header("X-Auth-Token", &self.stranger),
-            Caller::Nobody => {}
+            Caller::Nobody | Caller::Visitor => {}
         }
         if let Some(body) = body.filter(|_| method != Method::GET) {
             request = request.body(body);
         }
         let answer = Answer::of(request).await?;
-        let status = answer.status;
-        self.told.push(Told { what: format!("{method} {path} by {caller:?}"), caller, answer });
-        Ok(status)
+        Ok(Told { what: format!("{method} {path} by {caller:?}"), caller, answer })
     }
 
     fn questions(&self, template: &str) -> Vec<(String, Option<String>)> {

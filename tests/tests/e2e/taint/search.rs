@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fmt,
     io::Read as _,
 };
 
@@ -18,6 +19,8 @@ pub(super) enum Seen {
     ByItsOwner,
     /// By everybody who has sent it, in an answer that succeeds.
     ByItsSender,
+    /// A variable, and in what the code that has it answers and logs.
+    SaidByItsCode,
     /// In no answer.
     Never,
 }
@@ -35,6 +38,20 @@ impl Secret {
         let mut known = BTreeSet::new();
         let forms = forms(bytes).into_iter().filter(|(_, form)| known.insert(form.clone()));
         Self { name: name.to_owned(), seen, forms: forms.collect() }
+    }
+}
+
+/// A secret that is where it was looked for.
+pub(super) struct Found<'a> {
+    pub(super) secret: &'a Secret,
+    /// In which form.
+    form: &'static str,
+    pub(super) place: String,
+}
+
+impl fmt::Display for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}) in {}", self.secret.name, self.form, self.place)
     }
 }
 
@@ -68,13 +85,13 @@ impl<'a> Search<'a> {
     }
 
     /// Which secrets are there, in which form; in what is packed with gzip also in what was packed.
-    pub(super) fn of(&self, place: &str, bytes: &[u8]) -> Vec<(&'a Secret, String)> {
+    pub(super) fn of(&self, place: &str, bytes: &[u8]) -> Vec<Found<'a>> {
         let mut unpacked = Vec::new();
         if bytes.starts_with(&[0x1f, 0x8b]) {
             // What is no whole gzip after all is looked at as it is.
             let _ = MultiGzDecoder::new(bytes).read_to_end(&mut unpacked);
         }
-        let mut found: Vec<(&Secret, String)> = Vec::new();
+        let mut found: Vec<Found<'_>> = Vec::new();
         for text in [bytes, &unpacked] {
             for (at, window) in text.windows(BEGIN).enumerate() {
                 let begin: [u8; BEGIN] = window.try_into().unwrap();
@@ -82,9 +99,9 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 for Form { secret, what, bytes } in self.by_begin.get(&begin).into_iter().flatten() {
-                    let is_new = found.iter().all(|(known, _)| known.name != secret.name);
+                    let is_new = found.iter().all(|known| known.secret.name != secret.name);
                     if is_new && text[at..].starts_with(bytes) {
-                        found.push((*secret, format!("{} ({what}) in {place}", secret.name)));
+                        found.push(Found { secret, form: what, place: place.to_owned() });
                     }
                 }
             }
@@ -155,5 +172,5 @@ fn a_secret_is_found_in_every_form_and_in_nothing_else() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut packed, format!("{{{text}}}").as_bytes()).unwrap();
     let found = search.of("a layer", &packed.finish().unwrap());
-    assert_eq!(found[0].1, "s (raw) in a layer");
+    assert_eq!(found[0].to_string(), "s (raw) in a layer");
 }
