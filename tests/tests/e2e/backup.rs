@@ -1,5 +1,7 @@
 //! `zipship backup` of a server at work, and `zipship restore` in another place.
 
+mod postgresql;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -157,7 +159,7 @@ async fn a_backup_under_load_is_the_whole_state_in_another_place() -> anyhow::Re
     ensure!(output.status.success(), "{output:?}");
     let restored: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!((&restored["files"], &restored["bytes"]), (&told["files"], &told["bytes"]));
-    every_digest_is_the_manifests(&file, &other.data().join("server"))?;
+    every_digest_is_the_manifests(&file, &other.data().join("server"), &["zipship.db"])?;
     other.launch(&[])?;
     assert_eq!(other.api().key(), api.key());
     assert_eq!(again(&other, &quiet).await?, "first kept");
@@ -183,8 +185,8 @@ async fn a_backup_under_load_is_the_whole_state_in_another_place() -> anyhow::Re
     server.stop()
 }
 
-/// What was restored is what the backup says, file by file.
-fn every_digest_is_the_manifests(backup: &Path, server: &Path) -> anyhow::Result<()> {
+/// What was restored is what the backup says, file by file; which files. Of each kind there is one, and of `more`.
+fn every_digest_is_the_manifests(backup: &Path, server: &Path, more: &[&str]) -> anyhow::Result<Vec<String>> {
     let mut archive = tar::Archive::new(fs::File::open(backup)?);
     let mut manifest = Value::Null;
     for entry in archive.entries()? {
@@ -194,14 +196,17 @@ fn every_digest_is_the_manifests(backup: &Path, server: &Path) -> anyhow::Result
         }
     }
     let files = manifest["files"].as_array().context("files")?;
-    for expected in [".zip", "zipship.db", "secret.key", "_tags/latest", "blobs/sha256/"] {
+    for expected in [".zip", "secret.key", "_tags/latest", "blobs/sha256/"].iter().chain(more) {
         ensure!(files.iter().any(|file| file["path"].as_str().unwrap().contains(expected)), "no {expected}");
     }
+    let mut paths = Vec::new();
     for file in files {
-        let bytes = fs::read(server.join(file["path"].as_str().context("a path")?))?;
+        let path = file["path"].as_str().context("a path")?;
+        let bytes = fs::read(server.join(path))?;
         ensure!(file["sha256"] == hex(&Sha256::digest(&bytes)).as_str(), "{file}");
+        paths.push(path.to_owned());
     }
-    Ok(())
+    Ok(paths)
 }
 
 /// Where in a backup the bytes of a function's archive begin.
