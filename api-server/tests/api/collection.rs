@@ -35,16 +35,16 @@ impl Authorize for Open {
 }
 
 /// A server with a function, and a registry.
-struct World {
-    server: Server,
-    client: Client,
-    function: String,
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
+    pub(crate) function: String,
     images: Disk,
     address: String,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::over(Server::start().await).await
     }
 
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// One that takes all that may go at all.
-    fn collector(&self, keep: Keep) -> Collector {
+    pub(crate) fn collector(&self, keep: Keep) -> Collector {
         let policy = CollectPolicy {
             images: keep,
             archives: keep,
@@ -72,12 +72,12 @@ impl World {
         Collector { store, archives, images: self.images.clone(), policy }
     }
 
-    fn registry(&self) -> RegistryClient {
+    pub(crate) fn registry(&self) -> RegistryClient {
         let options = Options { credentials: Credentials::Anonymous, plain_http: true, ..Options::default() };
         RegistryClient::new(options).unwrap()
     }
 
-    fn reference(&self, deploy: &Deploy, tag: &str) -> Reference {
+    pub(crate) fn reference(&self, deploy: &Deploy, tag: &str) -> Reference {
         Reference::parse(&format!("{}/{}:{tag}", self.address, deploy.repository)).unwrap()
     }
 
@@ -102,7 +102,7 @@ impl World {
     }
 
     /// A version that serves.
-    async fn version(&self, archive: &str) -> Deploy {
+    pub(crate) async fn version(&self, archive: &str) -> Deploy {
         let store = &self.server.state.store;
         let image = image(archive);
         let deploy = self.pushed(self.claimed(archive).await, &image).await;
@@ -116,12 +116,12 @@ impl World {
         deploy
     }
 
-    async fn tags(&self, deploy: &Deploy) -> Vec<String> {
+    pub(crate) async fn tags(&self, deploy: &Deploy) -> Vec<String> {
         self.registry().tags(&self.reference(deploy, "latest")).await.unwrap()
     }
 
     /// What the archives are that lie there, in order.
-    fn archives(&self) -> Vec<String> {
+    pub(crate) fn archives(&self) -> Vec<String> {
         let files = std::fs::read_dir(self.server.data().join("archives")).unwrap();
         let mut found: Vec<_> =
             files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
@@ -129,7 +129,7 @@ impl World {
         found
     }
 
-    fn has_blob(&self, text: &str) -> bool {
+    pub(crate) fn has_blob(&self, text: &str) -> bool {
         self.images.open_blob(&Digest::of(text.as_bytes())).is_ok()
     }
 }

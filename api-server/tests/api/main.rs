@@ -15,6 +15,7 @@ mod described;
 mod functions;
 mod harness;
 mod keys;
+mod killed;
 mod killpoints;
 mod libraries;
 mod lists;

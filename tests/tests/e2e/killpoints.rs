@@ -5,6 +5,7 @@ mod containers;
 mod crons;
 mod endings;
 mod processes;
+mod usage;
 mod writes;
 
 use std::{
@@ -249,7 +250,7 @@ async fn kill_once(
 }
 
 /// Starts a server that kills itself at `point`, once; the file that is there after it.
-fn armed(server: &mut Server, folder: &Path, point: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn armed(server: &mut Server, folder: &Path, point: &str) -> anyhow::Result<PathBuf> {
     let (marker, environment) = kill_environment(folder, point)?;
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     server.launch(&environment)?;
@@ -302,7 +303,9 @@ async fn settled(server: &Server, function: &Function) -> anyhow::Result<Value> 
 }
 
 /// Asks again while nobody answers: the server is being started again.
-async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(ask: impl Fn() -> F) -> anyhow::Result<T> {
+pub(crate) async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(
+    ask: impl Fn() -> F,
+) -> anyhow::Result<T> {
     let deadline = Instant::now() + LIMIT;
     loop {
         match ask().await {
@@ -312,7 +315,7 @@ async fn patiently<T, F: Future<Output = anyhow::Result<T>>>(ask: impl Fn() -> F
     }
 }
 
-async fn wait_for(marker: &Path) -> anyhow::Result<()> {
+pub(crate) async fn wait_for(marker: &Path) -> anyhow::Result<()> {
     let deadline = Instant::now() + LIMIT;
     while !marker.exists() {
         ensure!(Instant::now() < deadline, "the server never came to the point");
