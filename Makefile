@@ -27,8 +27,8 @@ fuzz:
 	@scripts/setup fuzz
 	@scripts/fuzz $(if $(seconds),seconds=$(seconds)) $(if $(target),target=$(target)) $(if $(keep),keep=$(keep))
 
-# ZIPSHIP_FUZZ_SEED=7 make fuzz-api
+# make fuzz-api cases=50000 seed=7
 fuzz-api:
 	@scripts/setup fuzz-api
 	@scripts/build
-	@scripts/fuzz-api
+	@scripts/fuzz-api $(if $(cases),cases=$(cases)) $(if $(seed),seed=$(seed))

@@ -22,6 +22,10 @@ async fn everything_wrong_with_a_query_is_told_at_once() {
     assert_eq!((beyond.status.as_u16(), &beyond.body["namespaces"]), (200, &json!([])));
     // An empty value is as good as none.
     assert_eq!(client.get("namespaces?page=&order_by=&name=").await.status, 200);
+    // The last of several counts.
+    assert_eq!(client.get("namespaces?page=x&page=1").await.status, 200);
+    assert_eq!(client.get("namespaces?page=x&page=").await.status, 200);
+    client.get("namespaces?page=1&page=x").await.assert_argument("page", "constraint");
 }
 
 #[tokio::test]

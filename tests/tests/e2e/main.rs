@@ -17,6 +17,7 @@ mod database;
 mod deploy_command;
 mod errors_of_code;
 mod examples;
+mod fuzzer;
 mod golang;
 mod http_form;
 mod images;

@@ -11,7 +11,8 @@ use super::{
 use crate::Config;
 
 const SAYS: &str = "Zip in, function out: an open implementation of the Functions API v1alpha2. \
-    Unknown keys of bodies and queries are ignored; in a body, `null` and absent are the same.";
+    Unknown keys of bodies and queries are ignored; in a body, `null` and absent are the same. In a query an empty value \
+    is as good as none, and of a key that is there several times the last one counts.";
 
 /// Describes the operations as this server has them: its regions, its limits.
 pub(super) fn document(groups: &[Group], config: &Config) -> Value {

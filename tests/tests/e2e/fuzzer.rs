@@ -1,7 +1,5 @@
 //! schemathesis reads the API's own description and asks a running server whatever it allows and forbids, one request
-//! after the other along the description's links. `make fuzz-api` runs it.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, helpers of tests too")]
+//! after the other along the description's links. `make fuzz-api cases=50000 seed=7` asks more.
 
 use std::{
     collections::BTreeMap,
@@ -17,14 +15,18 @@ use zipship_tests::{Place, Server, Zip};
 
 /// Names another seed than 1.
 const SEED: &str = "ZIPSHIP_FUZZ_SEED";
-/// How many cases are to be steps of a way along links.
+/// Names how many cases are to be steps of a way along links, where not [`STATEFUL_CASES`].
+const CASES: &str = "ZIPSHIP_FUZZ_CASES";
 const STATEFUL_CASES: usize = 5000;
-/// Rounds in which they are to come together.
-const ROUNDS: u64 = 8;
-/// Two at once, since one of them keeps one core busy. The first one also tries every argument's edges.
-const RUNS: [&str; 2] = ["examples,coverage,fuzzing,stateful", "stateful"];
+/// Every run brings more than so many of them.
+const LEAST_OF_A_RUN: usize = 1000;
+/// The first run also tries every argument's edges.
+const ALL: &str = "examples,coverage,fuzzing,stateful";
+const STATEFUL: &str = "stateful";
 /// Deploys of an archive that deploys, for each run: each starts an instance.
-const DEPLOYS: usize = 6;
+const DEPLOYS: usize = 12;
+/// No run takes so long, on any machine.
+const SECONDS: &str = "2400";
 
 /// One answer, as `hooks.py` writes it down.
 #[derive(Debug, Deserialize)]
@@ -36,48 +38,41 @@ struct Case {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fuzzer_reaches_every_operation_and_finds_no_answer_that_is_not_described() -> anyhow::Result<()> {
+    let (first, wanted) = (named(SEED)?.unwrap_or(1), named(CASES)?.unwrap_or(STATEFUL_CASES));
     // Its bound for callers without a good key is not what is looked at here.
     let server = Server::start_with(&["--address-rate", "0"])?;
     let scratch = tempfile::tempdir()?;
     let archive = scratch.path().join("hello.zip");
     fs::write(&archive, Zip::of("handler.js", "exports.handle = () => 'hello'").bytes())?;
-    let seed: u64 = std::env::var(SEED).map_or(Ok(1), |text| text.parse()).context(SEED)?;
-    let mut cases = run(RUNS, &server, &archive, scratch.path(), seed)?;
+    let mut cases = run(ALL, &server, &archive, first)?;
     // Ways are of any length: where they were short there are more, with the next seeds.
-    for round in 1..ROUNDS {
-        if stateful(&cases) < STATEFUL_CASES {
-            cases.extend(run(["stateful"; 2], &server, &archive, scratch.path(), seed + 2 * round)?);
+    for seed in first + 1..=first + wanted / LEAST_OF_A_RUN {
+        if stateful(&cases) < wanted {
+            cases.extend(run(STATEFUL, &server, &archive, seed)?);
         }
     }
-    judge(&cases, &document(&server).await?);
+    judge(&cases, wanted, &document(&server).await?);
     let log = server.log();
     let errors: Vec<_> = log.lines().filter(|line| line.contains(r#""level":"ERROR""#)).collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
     server.stop()
 }
 
-/// Both runs at once; what they asked for, once neither has found anything.
-fn run(
-    runs: [&str; 2],
-    server: &Server,
-    archive: &Path,
-    scratch: &Path,
-    first_seed: u64,
-) -> anyhow::Result<Vec<Case>> {
-    let mut running = Vec::new();
-    for (seed, phases) in (first_seed..).zip(runs) {
-        let report = scratch.join(format!("report-{seed}"));
-        let mut command = schemathesis(server, archive, &report)?;
-        command.args(["--phases", phases, "--seed", &seed.to_string()]);
-        running.push((seed, report, command.current_dir(scratch).spawn()?));
-    }
-    let mut cases = Vec::new();
-    for (seed, report, child) in running {
-        let output = child.wait_with_output()?;
-        assert!(output.status.success(), "with {SEED}={seed}:\n{}", said(&output));
-        cases.extend(read(&report)?);
-    }
-    Ok(cases)
+fn named(variable: &str) -> anyhow::Result<Option<usize>> {
+    std::env::var(variable).ok().map(|text| text.parse()).transpose().context(variable.to_owned())
+}
+
+/// What a run asked for, once it has found nothing.
+fn run(phases: &str, server: &Server, archive: &Path, seed: usize) -> anyhow::Result<Vec<Case>> {
+    let scratch = tempfile::tempdir()?;
+    let report = scratch.path().join("report");
+    let mut command = schemathesis(server, archive, &report)?;
+    let output = command
+        .args(["--phases", phases, "--seed", &seed.to_string()])
+        .current_dir(scratch.path())
+        .output()?;
+    assert!(output.status.success(), "{SEED}={seed}: {}\n{}", output.status, said(&output));
+    read(&report)
 }
 
 fn stateful(cases: &[Case]) -> usize {
@@ -93,21 +88,21 @@ fn schemathesis(server: &Server, archive: &Path, report: &Path) -> anyhow::Resul
     });
     // Bytecode is kept, and none is written beside the sources.
     let compiled = place.path("ZIPSHIP_CACHE")?.join("bytecode");
-    let mut command = Command::new(place.existing("ZIPSHIP_INTERPRETERS")?.join("python313/bin/python"));
+    let mut command = Command::new("timeout");
     command
+        .args(["--kill-after=10", SECONDS])
+        .arg(place.existing("ZIPSHIP_INTERPRETERS")?.join("python313/bin/python"))
         .args(["-m", "schemathesis.cli", "--config-file", &format!("{sources}/schemathesis.toml"), "run"])
         .arg(format!("{}/openapi.json", server.api().url()))
         .args(["--header", &format!("X-Auth-Token: {}", server.api().key())])
-        .args(["--continue-on-failure", "--no-shrink"])
+        .args(["--continue-on-failure", "--max-failures", "10", "--no-shrink"])
         .env("PYTHONPATH", format!("{sources}:{}", packages.display()))
         .env("PYTHONPYCACHEPREFIX", compiled)
         // A proxy of the machine has no business on loopback.
         .env("NO_PROXY", "127.0.0.1")
         .env("SCHEMATHESIS_HOOKS", "hooks")
         .env("ZIPSHIP_FUZZ", world.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stdin(Stdio::null());
     Ok(command)
 }
 
@@ -129,7 +124,7 @@ async fn document(server: &Server) -> anyhow::Result<Value> {
 }
 
 /// Every operation was done at least once, none ended in a 5xx, and enough cases went along links.
-fn judge(cases: &[Case], document: &Value) {
+fn judge(cases: &[Case], wanted: usize, document: &Value) {
     let mut done: BTreeMap<&str, usize> = document["paths"]
         .as_object()
         .unwrap()
@@ -146,5 +141,5 @@ fn judge(cases: &[Case], document: &Value) {
     assert!(broken.is_empty(), "{broken:?}");
     let unreached: Vec<_> = done.iter().filter(|(_, count)| **count == 0).map(|(name, _)| name).collect();
     assert!(unreached.is_empty(), "never answered 2xx: {unreached:?}");
-    assert!(stateful >= STATEFUL_CASES, "{stateful} stateful cases, at least {STATEFUL_CASES} are wanted");
+    assert!(stateful >= wanted, "{stateful} stateful cases, at least {wanted} are wanted");
 }
