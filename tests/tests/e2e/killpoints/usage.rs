@@ -1,10 +1,12 @@
 //! Kills where what was used is brought to the store: no call is counted twice, and what was in the store stays.
 
+use std::time::Instant;
+
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use zipship_tests::{Function, Server};
 
-use super::{NODE, armed, node, patiently, tail, wait_for};
+use super::{LIMIT, NODE, PAUSE, armed, node, patiently, tail, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_is_counted_once_at_most_wherever_the_server_is_killed() -> anyhow::Result<()> {
@@ -34,6 +36,12 @@ async fn kill_once(server: &mut Server, point: &str, counted: u64) -> anyhow::Re
     ensure!(invocations(server).await? == kept, "after the kill: {}", invocations(server).await?);
 
     call(&function, 2).await?;
+    // Brought while it serves, and not again at its end.
+    let deadline = Instant::now() + LIMIT;
+    while invocations(server).await? == kept {
+        ensure!(Instant::now() < deadline, "what came after the kill is not counted");
+        tokio::time::sleep(PAUSE).await;
+    }
     server.halt()?;
     server.launch(&[])?;
     ensure!(invocations(server).await? == kept + 2, "in the end: {}", invocations(server).await?);
