@@ -69,7 +69,9 @@ impl Database {
         for path in files(&data).into_iter().filter(|path| is_new(path, &self.before)) {
             // One may go meanwhile.
             let Ok(bytes) = fs::read(&path) else { continue };
-            found.extend(search.of(&path.display().to_string(), &bytes));
+            // A file of what was written ahead is made in its full length.
+            let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            found.extend(search.of(&path.display().to_string(), &bytes[..end]));
         }
         let dumped = self.postgres.program("pg_dump").arg(self.postgres.url("postgres")).output()?;
         ensure!(dumped.status.success(), "{dumped:?}");
