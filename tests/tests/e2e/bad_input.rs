@@ -83,21 +83,6 @@ async fn an_archive_that_cannot_become_an_image_says_why() -> anyhow::Result<()>
     server.stop()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_this_server_does_not_have_it_does_not_pretend() -> anyhow::Result<()> {
-    let server = Server::start()?;
-    for path in ["containers", "crons"] {
-        let answer = server.api().get(path).await?;
-        let body = answer.json();
-        match answer.status {
-            200 => assert!(body[path].is_array(), "{path}: {body}"),
-            501 => assert_message(&body),
-            other => panic!("{path}: {other} {body}"),
-        }
-    }
-    server.stop()
-}
-
 async fn refused_deploy(function: &Function, cause: &str) -> anyhow::Result<()> {
     let settled = function.deploy().await?;
     assert_eq!(settled["status"], "error", "{settled}");
