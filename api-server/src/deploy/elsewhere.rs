@@ -68,7 +68,7 @@ pub(super) async fn bring(platform: &Platform, deploy: &Deploy, name: &str) -> R
     let foreign =
         foreign.ok_or_else(|| told("this server runs images of its own registry only".to_owned()))?;
     let named = Reference::as_docker_reads(name).map_err(|error| told(error.to_string()))?.where_it_is();
-    let image = within(foreign.time, find(foreign, &named)).await.map_err(told)?;
+    let image = within(foreign.time, find(foreign, &named, &platform.registry_name)).await.map_err(told)?;
     container::runnable(&image)?;
     let to = image::reference(platform, deploy).with_digest(image.digest());
     let pushed = async {
@@ -88,11 +88,11 @@ async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, String>
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Looks the image up and reads its documents.
-async fn find(foreign: &ForeignImages, named: &Reference) -> Result<Image, String> {
+/// Looks the image up and reads its documents; `own` is the host of this server's registry.
+async fn find(foreign: &ForeignImages, named: &Reference, own: &str) -> Result<Image, String> {
     let options = Box::new(foreign.options(&named.registry));
     let source = Source::Registry { options, reference: named.clone() };
-    let told = |error: SourceError| refusal(&named.registry, &error);
+    let told = |error: SourceError| refusal(&named.registry, &error, own);
     let found = source.find().await.map_err(told)?;
     let mut image = source.image(&found, builder::Architecture::HOST.name()).await.map_err(told)?;
     foreign.fits(&image)?;
@@ -102,12 +102,12 @@ async fn find(foreign: &ForeignImages, named: &Reference) -> Result<Image, Strin
 }
 
 /// Why there is no such image, as who deploys it can mend it.
-fn refusal(registry: &str, error: &SourceError) -> String {
+fn refusal(registry: &str, error: &SourceError, own: &str) -> String {
     let SourceError::Client(error) = error else { return error.to_string() };
     match (error, error.status()) {
         (ClientError::Guarded { .. }, _) => format!(
-            "{error}. Registries are asked on the internet by https; the server's operator can allow others with \
-             --pull-from"
+            "{error}. An image of this server's own registry is named {own}/…. Others are asked on the internet by \
+             https; the server's operator can allow more with --pull-from"
         ),
         (_, Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => format!(
             "it is private or does not exist, and only public images are pulled; {registry} said: {error}"
@@ -166,8 +166,9 @@ mod tests {
             "localhost:443/a",
         ] {
             let named = Reference::as_docker_reads(name).unwrap();
-            let refused = find(&foreign, &named).await.map(drop).unwrap_err();
+            let refused = find(&foreign, &named, "zip.example").await.map(drop).unwrap_err();
             assert!(refused.contains("--pull-from"), "{name}: {refused}");
+            assert!(refused.contains("own registry is named zip.example/"), "{name}: {refused}");
         }
     }
 }

@@ -70,6 +70,8 @@ pub struct Platform {
     pub registry_options: oci::client::Options,
     /// `host:port` of the registry.
     pub registry_host: String,
+    /// The same as users name it.
+    pub registry_name: String,
     /// Images of other registries; without it containers have none.
     pub foreign_images: Option<ForeignImages>,
     /// Layers of containers, by digest, that were found to unpack to what their image says.

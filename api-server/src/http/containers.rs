@@ -90,10 +90,11 @@ async fn registry_image(
     body: &mut Arguments,
     asked: &Asked<'_>,
 ) -> Result<Option<String>, StoreError> {
-    let own = Reference::parse(text).ok().filter(|reference| asked.origin.is_registry(&reference.registry));
+    let config = &asked.state.config;
+    let own = Reference::parse(text).ok().filter(|named| asked.origin.is_registry(&named.registry, config));
     let Some(Reference { repository, tag, digest, .. }) = own else {
         let refused = match elsewhere(text) {
-            Ok(_) if asked.state.config.foreign_images.is_none() => format!(
+            Ok(_) if config.foreign_images.is_none() => format!(
                 "{text} is in another registry; this server runs images of its own registry only: push it to {}",
                 asked.origin.registry_endpoint("<namespace>/<name>")
             ),

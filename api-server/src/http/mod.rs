@@ -19,6 +19,7 @@ mod openapi;
 mod operation;
 mod operations;
 mod origin;
+mod own_names;
 mod page;
 mod registry;
 mod request_id;

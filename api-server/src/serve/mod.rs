@@ -145,6 +145,7 @@ pub async fn run(
         registry: state.registry_client()?,
         registry_options: state.registry_options(),
         registry_host: own.clone(),
+        registry_name: public_host(&config),
         foreign_images: config.foreign_images.clone(),
         proven: std::sync::Mutex::default(),
         building: Semaphore::new(deploy::BUILDS_AT_ONCE),

@@ -2,7 +2,11 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use api_server::store::deploys::{DeployState, Program};
+use api_server::{
+    deploy::ForeignImages,
+    store::deploys::{DeployState, Program},
+};
+use oci::client::Guard;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Server, eventually, live};
@@ -125,6 +129,37 @@ async fn an_image_is_the_callers_own_or_refused_as_if_it_were_not_there() {
 }
 
 #[tokio::test]
+async fn an_own_image_is_known_by_each_name_that_is_certainly_this_servers() {
+    let configured = |allowed: &'static [&'static str]| {
+        Server::with(move |config| {
+            config.public_url = Some("https://zip.example".into());
+            let allowed = allowed.iter().map(|one| one.parse().unwrap()).collect();
+            config.foreign_images = Some(ForeignImages::guarded_by(Guard::new(allowed)));
+        })
+    };
+    let (server, allowing) = (configured(&[]).await, configured(&["http://localhost:8080"]).await);
+    let named = async |server: &Server, host: &str| -> String {
+        let client = server.client().await;
+        let namespace = client.namespace(&format!("of-{}", client.organization_id)).await;
+        let slug = client.get(&format!("namespaces/{namespace}")).await.body["registry_endpoint"].clone();
+        let slug = slug.as_str().unwrap().strip_prefix("zip.example/").unwrap().to_owned();
+        let image = format!("{host}/{slug}/c:1");
+        let body = json!({"name": "c", "namespace_id": namespace, "registry_image": image});
+        let made = client.post("containers", body).await;
+        made.body["registry_image"].as_str().unwrap().replace(&slug, "n")
+    };
+    // The public URL's, the host that was asked, and the listener's own, which is 127.0.0.1:8080.
+    for host in ["zip.example", "Zip.example:443", "api.test:8080", "127.0.0.1:8080", "localhost:8080"] {
+        assert_eq!(named(&server, host).await, "zip.example/n/c:1", "{host}");
+    }
+    for host in ["zip.example:80", "localhost:8081", "127.0.0.2:8080", "api.test"] {
+        assert_ne!(named(&server, host).await, "zip.example/n/c:1", "{host}");
+    }
+    assert_eq!(named(&allowing, "127.0.0.1:8080").await, "zip.example/n/c:1");
+    assert_eq!(named(&allowing, "localhost:8080").await, "localhost:8080/n/c:1", "the operator's word");
+}
+
+#[tokio::test]
 async fn an_image_of_another_registry_is_named_as_docker_names_it() {
     let server = Server::start().await;
     let client = server.client().await;
@@ -143,8 +178,8 @@ async fn an_image_of_another_registry_is_named_as_docker_names_it() {
         assert_eq!(changed.body["registry_image"], answered, "{}", changed.body);
         assert_eq!(client.get(&path).await.body["registry_image"], answered);
     }
-    let own = Server::with(|config| config.foreign_images = None).await;
-    let client = own.client().await;
+    let refusing = Server::with(|config| config.foreign_images = None).await;
+    let client = refusing.client().await;
     let namespace = client.namespace("n").await;
     let body = json!({"name": "c", "namespace_id": namespace, "registry_image": "nginx"});
     let refused = client.post("containers", body).await;

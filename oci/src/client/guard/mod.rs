@@ -110,6 +110,13 @@ impl Guard {
         url.is_ok_and(|url| self.0.allowed.iter().any(|one| one.is_plain() && one.covers(&url)))
     }
 
+    /// Whether an operator allows a registry (`host[:port]`), with TLS or without, wherever it is.
+    #[must_use]
+    pub fn allows(&self, registry: &str) -> bool {
+        let urls = ["https", "http"].map(|scheme| Url::parse(&format!("{scheme}://{registry}/")));
+        urls.iter().flatten().any(|url| self.0.allowed.iter().any(|one| one.covers(url)))
+    }
+
     /// Looks at a URL before anything is sent there.
     pub(super) fn admit(&self, url: &Url) -> Result<Admitted, Refused> {
         if self.0.allowed.iter().any(|one| one.covers(url)) {
@@ -186,7 +193,9 @@ mod tests {
         assert_eq!(admit(&inside, "http://127.0.0.1:5000/v2/"), Ok(Admitted::Allowed));
         assert!(admit(&inside, "http://127.0.0.1:5001/v2/").is_err());
         assert!(Guard::new(vec![inside[0].parse().unwrap()]).is_plain("127.0.0.1:5000"));
-        assert!(!Guard::new(vec!["a:5000".parse().unwrap()]).is_plain("a:5000"));
+        let secured = Guard::new(vec!["a:5000".parse().unwrap()]);
+        assert!(!secured.is_plain("a:5000"));
+        assert!(secured.allows("a:5000") && !secured.allows("a") && !secured.allows("b:5000"));
     }
 
     #[test]

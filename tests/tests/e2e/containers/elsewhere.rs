@@ -63,7 +63,8 @@ async fn a_registry_that_is_not_allowed_is_not_asked() -> anyhow::Result<()> {
     let outside = DockerRegistry::start()?;
     let before = outside.requests()?;
     let server = Server::start()?;
-    let (namespace, _) = namespace(server.api(), "refused").await?;
+    let (namespace, endpoint) = namespace(server.api(), "refused").await?;
+    let endpoint = endpoint.strip_suffix("refused").unwrap();
     let named = |host: &str| json!({"registry_image": format!("{host}/outside/app:v1")});
     let container = Container::create(server.api(), &namespace, "c", &named(&outside.address)).await?;
     let port = outside.address.rsplit(':').next().unwrap();
@@ -80,6 +81,7 @@ async fn a_registry_that_is_not_allowed_is_not_asked() -> anyhow::Result<()> {
         let settled = container.deploy().await?;
         let told = settled["error_message"].as_str().unwrap();
         assert!(settled["status"] == "error" && told.contains("--pull-from"), "{host}: {settled}");
+        assert!(told.contains(&format!("own registry is named {endpoint}")), "{host}: {settled}");
     }
     assert_eq!(outside.requests()?, before);
     server.stop()?;
