@@ -24,8 +24,8 @@ pub(crate) use hand_over::{hand_over, take_over};
 pub(crate) use layers::{Given, LayerError, Source, resolve};
 pub(crate) use settings::{Setting, Shape, of_server, secret};
 
-/// What commands beside a server share with it: where its state is.
-const OF_STATE: [&str; 4] = ["config", "data", "database-url", "database-url-file"];
+/// What commands beside a server share with it: where its state is, and whose.
+const OF_STATE: [&str; 5] = ["config", "data", "database-url", "database-url-file", "uid"];
 
 /// A command line with what environment and file add to it.
 #[derive(Debug)]

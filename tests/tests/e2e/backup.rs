@@ -302,6 +302,12 @@ async fn without_its_key_file_a_restored_server_does_not_start_until_it_is_put_b
     assert!(String::from_utf8_lossy(&output.stderr).contains(path(&key)), "{output:?}");
     assert!(!key.exists());
     let program = Place::find()?.existing("ZIPSHIP_BIN")?;
+    let (settings, apart) = (folder.path().join("config.toml"), folder.path().join("apart"));
+    fs::write(&settings, "uid = 60091\n")?;
+    let mut configured = Command::new(&program);
+    configured.args(["restore", path(&file), "--data", path(&apart)]).env("ZIPSHIP_CONFIG", &settings);
+    ensure!(configured.output()?.status.success());
+    assert_eq!(fs::metadata(apart.join("server/zipship.db"))?.uid(), 60091, "as `serve` finds its user");
     let mut starting = Command::new("timeout");
     starting.args(["--signal=TERM", "10"]).arg(program).args(["serve", "--listen", "127.0.0.1:0", "--data"]);
     let failed = starting.arg(other.data()).output()?;
