@@ -10,7 +10,8 @@ pub struct GatewayConfig {
     /// An instance without a request for this long is stopped. Default 300 s.
     pub idle: Duration,
     /// A request waits at least this long for a slot before it is refused; longer where the revision is known
-    /// to start slowly (3.5 times its slowest start, as Cloud Run does). Default 10 s.
+    /// to start slowly (3.5 times its slowest start, as Cloud Run does), or has not started yet (the limit of its
+    /// start). Default 10 s.
     pub queue_deadline: Duration,
     /// Most requests that wait for one function; the bound is the smaller of this and 20 times what the
     /// function can run at once at its `max_scale`. Default 1000.

@@ -93,8 +93,13 @@ impl Known {
         config.queue_bound.min(usize::try_from(20 * at_once).unwrap_or(usize::MAX))
     }
 
+    /// Of a revision that has not started since this server did, nothing is known, and its layers may have to be
+    /// unpacked first: who waits is told by the start's own end.
     pub(super) fn queue_deadline(&self, config: &GatewayConfig) -> Duration {
-        let slow = (self.slowest_start * 7 / 2).min(config.start_limit);
+        let slow = match self.slots {
+            Some(_) => (self.slowest_start * 7 / 2).min(config.start_limit),
+            None => config.start_limit_of(self.revision.program),
+        };
         config.queue_deadline.max(slow)
     }
 

@@ -380,6 +380,32 @@ fn failed_starts_pause_longer_and_longer_and_an_answer_ends_that() {
 }
 
 #[test]
+fn the_first_start_is_waited_for_and_later_ones_as_long_as_they_are_known_to_take() {
+    let mut world = World::new(1);
+    world.apply(Op::Restore(0));
+    world.apply(Op::Arrive(WaiterKind::Request));
+    world.pass(59 * SECOND);
+    world.apply(Op::Arrive(WaiterKind::Request));
+    assert_eq!(world.waiting.len(), 2, "layers may have to be unpacked");
+    world.apply(Op::Fail(0));
+    assert!(world.waiting.is_empty(), "both are told by its end");
+
+    world.pass(2 * SECOND);
+    world.apply(Op::Arrive(WaiterKind::Request));
+    world.pass(SECOND);
+    world.apply(Op::Ready(0, 1));
+    world.apply(Op::Exit(world.instances.len() - 1));
+    world.apply(Op::Release(0, Outcome::Broken));
+    world.pass(SECOND);
+    world.apply(Op::Arrive(WaiterKind::Request));
+    world.pass(9 * SECOND);
+    assert_eq!(world.waiting.len(), 1);
+    world.pass(SECOND);
+    assert!(world.waiting.is_empty(), "the slowest start took a second");
+    world.end();
+}
+
+#[test]
 fn a_probe_needs_no_slot() {
     let mut world = World::new(1);
     world.apply(Op::Restore(0));
