@@ -16,6 +16,8 @@ fn the_demo_walks_the_whole_tutorial_and_leaves_nothing_running() {
         "without a token: 404",
         "with the token: 200",
         "Hello from a container",
+        "the cron has called: succeeded, 200",
+        "gone with its functions, its container and its cron",
         "cold start",
         "warm request",
         "nothing was left running",
