@@ -99,6 +99,16 @@ impl Api {
         &self.http
     }
 
+    /// No answer came, and what to do about it.
+    fn unanswered(&self, error: reqwest::Error) -> anyhow::Error {
+        let server = self.base.split_once("/functions/").map_or(self.base.as_str(), |(server, _)| server);
+        let what = match error.is_connect() {
+            true => format!("no server can be reached at {server} (--url or $ZIPSHIP_URL names another)"),
+            false => format!("asking {server}"),
+        };
+        anyhow::Error::new(error.without_url()).context(what)
+    }
+
     /// What is at a path; `None` when the server says that there is nothing.
     pub(crate) async fn find(&self, path: &str) -> anyhow::Result<Option<Value>> {
         match self.call(Method::GET, path, None).await {
@@ -124,7 +134,7 @@ impl Api {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.with_context(|| format!("asking {}", self.base))?;
+        let response = request.send().await.map_err(|error| self.unanswered(error))?;
         let status = response.status();
         let answer = response.json::<Value>().await;
         if status.is_success() {

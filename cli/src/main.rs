@@ -128,10 +128,22 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", told(&error));
             if error.is::<local::Usage>() { ExitCode::from(wrong_arguments()) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// An error and its causes, but for those that the one before has told already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// Wrong arguments, or help that was asked for.
@@ -155,6 +167,18 @@ mod reference;
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("opening it: {0}")]
+        struct Telling(#[source] std::io::Error);
+        let cause = || std::io::Error::other("no room");
+        let telling = anyhow::Error::new(Telling(cause())).context("the start");
+        assert_eq!(super::told(&telling), "the start: opening it: no room");
+        let silent = anyhow::Error::new(cause()).context("opening it").context("the start");
+        assert_eq!(super::told(&silent), "the start: opening it: no room");
+    }
 
     #[test]
     fn the_arguments_do_not_contradict_each_other() {

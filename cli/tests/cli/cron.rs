@@ -57,6 +57,10 @@ async fn what_is_refused_is_told_in_the_servers_words() {
     assert_eq!(String::from_utf8(with_file.stdout).unwrap(), "[]\n");
     let wrong = served.command(&["cron", "list"]).env("ZIPSHIP_API_KEY", "x").output().unwrap();
     assert!(error(&wrong).contains("the API key in X-Auth-Token is unknown"));
+    let nowhere =
+        served.command(&["cron", "list", "--url", "http://127.0.0.1:9"]).env("ZIPSHIP_API_KEY", "x").output();
+    let told = error(&nowhere.unwrap());
+    assert!(told.starts_with("error: no server can be reached at http://127.0.0.1:9 (--url"), "{told}");
     let no_object = served.run(&["cron", "create", &function, "--args", "[]"]);
     assert_eq!(no_object.status.code(), Some(2));
 }
