@@ -126,13 +126,18 @@ pub(crate) fn run(serve: Serve, given: &[Given]) -> anyhow::Result<ExitCode> {
             serve.uid
         );
     }
-    fs::create_dir_all(&serve.data).with_context(|| format!("making {}", serve.data.display()))?;
+    serve.check()?;
+    let unmade =
+        || format!("the data directory {} can't be made; --data names another", serve.data.display());
+    fs::create_dir_all(&serve.data).with_context(unmade)?;
     let data = fs::canonicalize(&serve.data)?;
+    // First of all: what lies there may be another server's.
+    let held = life::hold(&data)?;
     let images = serve.images_dir.clone().unwrap_or_else(super::images::defaults::images);
     adopt_images(&images, &images_of(&data)).with_context(|| format!("taking over {}", images.display()))?;
     point_to_credentials(&data)?;
     let settings = configuration::of_server();
-    let code = life::serve(LauncherConfig {
+    let config = LauncherConfig {
         server: vec!["server".to_owned()],
         server_configuration: for_server(&serve, given, &data)?,
         server_without: settings
@@ -150,7 +155,8 @@ pub(crate) fn run(serve: Serve, given: &[Given]) -> anyhow::Result<ExitCode> {
         go_toolchain: serve.go_root,
         go_cache: serve.go_cache,
         shutdown: SHUTDOWN + serve.operation.drain(),
-    })?;
+    };
+    let code = life::serve(config, held)?;
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
@@ -217,7 +223,6 @@ fn point_to_credentials(data: &Path) -> anyhow::Result<()> {
 
 /// What the server process is told: the same, with what only this process can find out or read.
 fn for_server(serve: &Serve, given: &[Given], data: &Path) -> anyhow::Result<SecretString> {
-    serve.check()?;
     let proxies = go_proxy::list(serve.go_proxy.as_deref(), serve.go_root.as_deref());
     let data = data.to_str().context("the data directory's path is not UTF-8")?;
     configuration::hand_over(

@@ -1,11 +1,16 @@
 //! `zipship server`: the unprivileged server process, started by the launcher.
 
-use std::{io::Write as _, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind, Write as _},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use api_server::{
     Config,
-    serve::{self, Announcement, ServeConfig, tls::TlsSource},
+    serve::{self, Announcement, ServeConfig, ServeError, tls::TlsSource},
 };
 use gateway::{GatewayConfig, Scheme};
 use runner::local::{Client, server_dir};
@@ -17,6 +22,9 @@ use super::manager::notify_manager;
 use super::serve::{Serve, images_of};
 use crate::{configuration, go_proxy};
 
+/// Tells the launcher that starting again would not help.
+const EX_USAGE: u8 = 64;
+
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let handed_over =
@@ -24,10 +32,27 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let arguments = configuration::take_over(&handed_over)?;
     crate::log::start(arguments.json, arguments.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(arguments))?;
+    if let Err(error) = runtime.block_on(serve(arguments)) {
+        let Some(ServeError::Bind(address, cause)) = error.downcast_ref() else { return Err(error) };
+        eprintln!("error: can't listen on {address}: {cause}; {}", remedy(cause));
+        return Ok(ExitCode::from(EX_USAGE));
+    }
     // Blocking work that still goes on (a build) is not waited for: its deploy is repeated at the next start.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about an address that can't be listened on.
+fn remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::AddrInUse => "end the program that does, or take another address",
+        ErrorKind::AddrNotAvailable => "take one of this machine's addresses, or 0.0.0.0 for all of them",
+        ErrorKind::PermissionDenied => {
+            "ports this low are not for everybody, and the server is not root: take a higher one, put a proxy before \
+             it, or let all use it: sysctl net.ipv4.ip_unprivileged_port_start=PORT"
+        }
+        _ => "take another address",
+    }
 }
 
 async fn serve(arguments: Serve) -> anyhow::Result<()> {

@@ -34,7 +34,9 @@ pub enum ServeError {
     #[error("{0}")]
     Lacking(String),
     /// Another one has the data directory.
-    #[error("the data directory {0} is in use by another process")]
+    #[error(
+        "the data directory {0} is in use by another server or a restore: end that one, or take another directory"
+    )]
     InUse(String),
     /// The machine refused.
     #[error("{0}: {1}")]
@@ -42,20 +44,20 @@ pub enum ServeError {
 }
 
 /// Serves until told to end (SIGTERM, SIGINT, SIGHUP when it does not reload) or until the server ends for good; the exit code.
+/// `held` is the data directory's ([`hold`]), so that whoever comes second has changed nothing there.
 ///
 /// To be called by a process of one thread, before any runtime is started.
-pub fn serve(mut config: LauncherConfig) -> Result<i32, ServeError> {
+pub fn serve(mut config: LauncherConfig, held: File) -> Result<i32, ServeError> {
     check(&config)?;
     make_directories(&config).map_err(|error| ServeError::Machine("the data directory", error))?;
     config.data_dir = fs::canonicalize(&config.data_dir)
         .map_err(|error| ServeError::Machine("the data directory", error))?;
     let paths = Paths::new(&config.data_dir);
-    let lock = lock(&paths, &config.data_dir)?;
     let machine = |what| move |error: io::Error| ServeError::Machine(what, error);
     let signals = SignalFd::new(&[Signal::TERM, Signal::INT, Signal::HUP, Signal::CHILD])
         .map_err(machine("signals"))?;
     // Held open by this process alone: the launcher's end of it tells whether this process still lives.
-    let (alive, held) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+    let (alive, open) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .map_err(|error| ServeError::Machine("a pipe", error.into()))?;
     sys::unshare_for_launcher().map_err(machine("new namespaces"))?;
     match sys::fork().map_err(machine("the launcher"))? {
@@ -63,12 +65,12 @@ pub fn serve(mut config: LauncherConfig) -> Result<i32, ServeError> {
             watch(launcher, &signals, config.hangup).map_err(machine("waiting for the launcher"))
         }
         None => {
-            drop(held);
+            drop(open);
             let code = launch(config, paths, &signals, &alive).unwrap_or_else(|error| {
                 tracing::error!(%error, "the launcher failed");
                 1
             });
-            drop(lock);
+            drop(held);
             sys::exit_now(code)
         }
     }
@@ -83,10 +85,11 @@ fn check(config: &LauncherConfig) -> Result<(), ServeError> {
         return Err(ServeError::Configuration(format!("called in a process of {threads} threads")));
     }
     if config.uid == 0 || config.gid == 0 {
-        return Err(ServeError::Configuration("the server must not be root".to_owned()));
+        let text = "the server must not be root: give it a user of its own, such as 60089";
+        return Err(ServeError::Configuration(text.to_owned()));
     }
     if config.uid == CONTAINER_UID {
-        let text = format!("the server must not be user {CONTAINER_UID}: sandboxes are");
+        let text = format!("the server must not be user {CONTAINER_UID}, who sandboxes are: give it another");
         return Err(ServeError::Configuration(text));
     }
     if config.go_cache.as_ref().is_some_and(|cache| cache.to_string_lossy().contains([':', ','])) {
@@ -122,10 +125,6 @@ pub fn hold(data_dir: &Path) -> Result<File, ServeError> {
     let made = fs::create_dir_all(paths.root());
     let made = made.and_then(|()| fs::set_permissions(paths.root(), Permissions::from_mode(0o700)));
     made.map_err(|error| ServeError::Machine("the data directory", error))?;
-    lock(&paths, data_dir)
-}
-
-fn lock(paths: &Paths, data_dir: &Path) -> Result<File, ServeError> {
     let file = File::create(paths.lock()).map_err(|error| ServeError::Machine("the lock", error))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),

@@ -142,7 +142,8 @@ pub(crate) fn serve(arguments: &[String]) -> ExitCode {
         go_cache: go_env("GOCACHE").filter(|cache| cache.is_dir()),
         shutdown: Duration::from_secs(5),
     };
-    match life::serve(config) {
+    let served = life::hold(&config.data_dir).and_then(|held| life::serve(config, held));
+    match served {
         Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Err(error) => {
             eprintln!("{error}");

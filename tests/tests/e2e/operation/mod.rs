@@ -4,5 +4,6 @@ mod certificates;
 mod ending;
 mod limits;
 mod observing;
+mod starting;
 mod tls;
 mod unit;
