@@ -43,7 +43,8 @@ pub(super) async fn build(
         .ok_or_else(|| Failure::because(format!("the runtime {} is not known", code.runtime)))?;
     let base = platform.bases.get(runtime.base()).map(Arc::clone).ok_or_else(|| {
         Failure::because(format!(
-            "this server has no base image for {runtime}; its operator makes one with: zipship images build {runtime}"
+            "this server has no base image for {runtime}; its operator makes one with: zipship images build {runtime}, \
+             and starts the server again"
         ))
     })?;
     // Never closed.

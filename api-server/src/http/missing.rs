@@ -7,7 +7,12 @@ use super::HttpError;
 
 /// No such path.
 pub(super) async fn not_found(request: Request) -> HttpError {
-    HttpError(ApiError::not_found("path", request.uri().path()))
+    let path = request.uri().path();
+    HttpError(ApiError::NotFound {
+        message: format!("path {path} was not found; GET /docs shows those that there are"),
+        resource: "path".to_owned(),
+        resource_id: path.to_owned(),
+    })
 }
 
 /// A path with another method.

@@ -29,7 +29,9 @@ async fn regions_paths_and_methods_are_answered_in_json() {
     };
     let base = "/functions/v1alpha2/regions";
     send("GET", &format!("{base}/us-east/namespaces")).await.assert_argument("region", "unknown");
-    send("GET", "/nowhere").await.assert_error(404, "not_found");
+    let nowhere = send("GET", "/nowhere").await;
+    nowhere.assert_error(404, "not_found");
+    assert_eq!(nowhere.body["message"], "path /nowhere was not found; GET /docs shows those that there are");
     send("GET", &format!("{base}/fr-par/nowhere")).await.assert_error(404, "not_found");
     let other_method = send("PUT", &format!("{base}/fr-par/namespaces")).await;
     other_method.assert_error(405, "method_not_allowed");

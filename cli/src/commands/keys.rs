@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use api_server::store::{Bootstrap, KeyRow, Store, now_ms};
+use api_server::store::{Bootstrap, KeyRow, Store, StoreError, now_ms};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -142,7 +142,12 @@ impl List {
 
 impl Revoke {
     async fn run(&self, store: &Store) -> anyhow::Result<()> {
-        let row = store.revoke_key(&self.id).await?;
+        let row = match store.revoke_key(&self.id).await {
+            Err(StoreError::Missing { .. }) => {
+                bail!("key {} was not found; `zipship keys list` shows those that there are", self.id)
+            }
+            revoked => revoked?,
+        };
         let left = store.keys().await?;
         let is_last =
             !left.iter().any(|other| other.organization_id == row.organization_id && !is_expired(other));

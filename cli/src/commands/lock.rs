@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::bail;
 use api_server::store::{Locked, StoreError};
 use clap::Args;
 use serde_json::json;
@@ -47,7 +47,7 @@ pub(crate) fn unlock(unlock: &Unlock) -> anyhow::Result<ExitCode> {
 fn known(id: &str, done: Result<Locked, StoreError>) -> anyhow::Result<Locked> {
     match done {
         Err(StoreError::Missing { .. }) => {
-            done.with_context(|| format!("no namespace, function or container has the id {id}"))
+            bail!("no namespace, function or container has the id {id}; `zipship function list` shows ids")
         }
         done => Ok(done?),
     }

@@ -144,7 +144,8 @@ fn text(line: &Log) -> String {
         LogStream::Stderr => "stderr",
         LogStream::Platform => "platform",
     };
-    format!("{}  {stream:<8}  {}", line.timestamp, line.message)
+    // A fraction of a second has no zeros at its end.
+    format!("{:<24}  {stream:<8}  {}", line.timestamp, line.message)
 }
 
 /// Whether the same may succeed later: nobody answered, or the server says that it is its own fault.
@@ -174,6 +175,6 @@ mod tests {
             request_id: None,
             part: 0,
         };
-        assert_eq!(text(&line), "2026-11-23T12:00:00.5Z  stderr    hello");
+        assert_eq!(text(&line), "2026-11-23T12:00:00.5Z    stderr    hello");
     }
 }

@@ -173,7 +173,7 @@ fn adopt_images(from: &Path, to: &Path) -> anyhow::Result<()> {
     if bases.is_empty() {
         tracing::warn!(
             images = %from.display(),
-            "no base image was built: functions can't be deployed; make them with: zipship images build"
+            "no base image was built: functions can't be deployed; make them with: zipship images build, and start again"
         );
     }
     for base in bases {

@@ -42,7 +42,9 @@ impl List {
     }
 
     async fn repositories(&self, registry: &str) -> anyhow::Result<()> {
-        let any = Reference::parse(&format!("{registry}/all")).context("this is no registry")?;
+        let any = Reference::parse(&format!("{registry}/all")).map_err(|_| {
+            anyhow::anyhow!("{registry:?} names no registry: expected host[:port] or host[:port]/repository")
+        })?;
         let client = self.access.client(&any)?;
         let names = client.repositories(registry).await.context("listing the repositories")?;
         let mut rows = Vec::new();
