@@ -105,7 +105,12 @@ fn prepare(config: &LauncherConfig) -> io::Result<()> {
     jail::become_user(config.uid, config.gid)?;
     let directory = server_dir(&config.data_dir);
     reachable(&directory).map_err(|error| {
-        let text = format!("user {} can't use {}: {error}", config.uid, directory.display());
+        let text = format!(
+            "user {} can't use {}: {error}; the directories above it must let that user pass (chmod o+x), or take \
+             another data directory",
+            config.uid,
+            directory.display()
+        );
         io::Error::other(text)
     })
 }

@@ -64,7 +64,7 @@ async fn a_second_server_on_a_data_directory_is_refused_before_it_touches_anythi
 }
 
 #[test]
-fn an_address_that_cannot_be_had_ends_the_start_with_what_to_do() -> anyhow::Result<()> {
+fn an_address_or_a_directory_that_cannot_be_had_ends_the_start_with_what_to_do() -> anyhow::Result<()> {
     let other = TcpListener::bind("127.0.0.1:0")?;
     let taken = other.local_addr()?.to_string();
     let folder = tempfile::tempdir()?;
@@ -77,6 +77,11 @@ fn an_address_that_cannot_be_had_ends_the_start_with_what_to_do() -> anyhow::Res
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(error.matches("can't listen").count(), 1, "not again and again: {error}");
     }
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed)?;
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700))?;
+    let output = serve(&closed.join("data"), &["--listen", "127.0.0.1:0"])?;
+    refused(&output, 127, &["Permission denied", "must let that user pass (chmod o+x)"]);
     let output = serve(Path::new("/dev/null/data"), &[])?;
     drop(other);
     refused(
