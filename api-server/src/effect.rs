@@ -23,6 +23,7 @@ pub const EFFECTS: &[&str] = &[
     "backup.pack",
     "archive.collect",
     "image.collect",
+    "layers.collect",
 ];
 
 /// Runs an effect of [`EFFECTS`] between its kill points `<name>.before` and `<name>.after`.

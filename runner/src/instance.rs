@@ -90,6 +90,15 @@ pub enum InstanceState {
     Cleaning,
 }
 
+/// A layer that was unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnpackedLayer {
+    /// The digest of its tar.
+    pub diff_id: Digest,
+    /// Since when it is there, in milliseconds since the Unix epoch.
+    pub since: i64,
+}
+
 /// One line of `list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceInfo {

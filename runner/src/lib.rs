@@ -23,7 +23,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 pub use compile::{CompileOutcome, CompileSpec, FORWARDER};
 pub use compression::Compression;
 pub use error::RunnerError;
-pub use instance::{Exited, Family, ForeignFds, InstanceFds, InstanceInfo, InstanceSpec, InstanceState};
+pub use instance::{
+    Exited, Family, ForeignFds, InstanceFds, InstanceInfo, InstanceSpec, InstanceState, UnpackedLayer,
+};
 pub use precompile::{PrecompileSpec, RESULT_BYTES, RESULTS_FD, SCRATCH, SOURCES};
 
 /// A boxed future, so that the trait below can be a trait object.
@@ -42,6 +44,12 @@ pub trait Backend: Send + Sync {
         blob: File,
         compression: Compression,
     ) -> BoxFuture<'_, Result<(), RunnerError>>;
+
+    /// What [`Backend::unpack`] has brought and nobody has removed.
+    fn layers(&self) -> BoxFuture<'_, Result<Vec<UnpackedLayer>, RunnerError>>;
+
+    /// Removes an unpacked layer. `false`: something that runs uses it, or it is not there.
+    fn remove_layer(&self, diff_id: &Digest) -> BoxFuture<'_, Result<bool, RunnerError>>;
 
     /// Starts an instance; resolves when its first process runs (not when it is ready: see the ready line).
     fn start(&self, spec: InstanceSpec, fds: InstanceFds) -> BoxFuture<'_, Result<(), RunnerError>>;

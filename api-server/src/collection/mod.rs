@@ -7,14 +7,18 @@
 
 mod archives;
 mod images;
+mod layers;
 mod policy;
 
 use registry::store::Disk;
 
 pub use policy::{CollectPolicy, Keep, KeepError};
 
+use runner::RunnerError;
+
 use crate::{
     archives::ArchiveStore,
+    instances::LocalInstances,
     store::{Store, StoreError},
 };
 
@@ -27,8 +31,19 @@ pub struct Collector {
     pub archives: ArchiveStore,
     /// Where images are.
     pub images: Disk,
+    /// Where their layers are unpacked, if anything runs.
+    pub unpacked: Option<Unpacked>,
     /// What may go.
     pub policy: CollectPolicy,
+}
+
+/// Unpacked layers, and who has them.
+#[derive(Clone)]
+pub struct Unpacked {
+    /// Whoever unpacks and runs them.
+    pub instances: LocalInstances,
+    /// Images that stay unpacked for the next deploy, by repository and digest.
+    pub bases: Vec<(String, String)>,
 }
 
 /// What a round took away.
@@ -46,6 +61,8 @@ pub struct Round {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Unpacked layers.
+    pub layers: u64,
 }
 
 /// Why a round, or a part of it, was given up.
@@ -57,6 +74,9 @@ pub enum CollectError {
     /// Files of archives or of the registry.
     #[error("its files: {0}")]
     Files(#[from] std::io::Error),
+    /// Unpacked layers.
+    #[error("unpacked layers: {0}")]
+    Layers(#[from] RunnerError),
 }
 
 impl Collector {
@@ -72,6 +92,7 @@ impl Collector {
                     manifests = round.manifests,
                     files = round.files,
                     bytes = round.bytes,
+                    layers = round.layers,
                     "what nobody needs was collected"
                 ),
                 Err(error) => {
@@ -89,6 +110,8 @@ impl Collector {
         let mut round = Round::default();
         let archives = self.collect_archives(&mut round).await;
         let images = self.collect_images(&mut round).await;
-        archives.and(images).map(|()| round)
+        // Last, as versions that go with their images need none.
+        let layers = self.collect_layers(&mut round).await;
+        archives.and(images).and(layers).map(|()| round)
     }
 }

@@ -9,6 +9,7 @@ mod environment;
 mod events;
 mod foreign;
 mod image;
+mod layers;
 mod logs;
 mod start;
 
@@ -40,6 +41,8 @@ struct Inner {
     logs: Logs,
     run: PathBuf,
     known: Mutex<Known>,
+    /// Held by whoever removes a layer, and for a moment by whoever begins to hold some.
+    removing: tokio::sync::RwLock<()>,
 }
 
 #[derive(Default)]
@@ -52,6 +55,8 @@ struct Known {
     oom_kills: HashMap<String, u64>,
     /// Instances from their start until nothing of them is left.
     running: HashMap<String, events::Running>,
+    /// Diff ids of what is about to start, each with how many starts it is.
+    held: HashMap<String, usize>,
     /// Diff ids that the runner has unpacked.
     unpacked: HashSet<String>,
 }
@@ -66,7 +71,15 @@ impl LocalInstances {
         logs: Logs,
         run: PathBuf,
     ) -> Self {
-        Self(Arc::new(Inner { store, registry, backend, logs, run, known: Mutex::default() }))
+        Self(Arc::new(Inner {
+            store,
+            registry,
+            backend,
+            logs,
+            run,
+            known: Mutex::default(),
+            removing: Default::default(),
+        }))
     }
 
     /// Unpacks the layers of an image that the registry has. What is unpacked already costs nothing.
@@ -75,6 +88,7 @@ impl LocalInstances {
     /// [`StartFailure`] with the cause.
     pub async fn unpack(&self, repository: &str, digest: &str) -> Result<(), StartFailure> {
         let found = image::find(&self.0, repository, digest).await?;
+        let _held = self.0.hold(found.diff_ids()).await;
         image::unpack(&self.0, &found).await
     }
 

@@ -38,6 +38,7 @@ pub(super) async fn start(
     // While the database is away callers wait, as for the instance: the gateway gives up a start that takes too long.
     let launch = persist(|| inner.store.launch(&revision.id)).await.map_err(platform)?;
     let found = image::find(inner, &launch.revision.image_reference, &launch.revision.image_digest).await?;
+    let _held = inner.hold(found.diff_ids()).await;
     image::unpack(inner, &found).await?;
     let unpacked = Instant::now();
     let told = |failure: StartFailure| StartFailure {

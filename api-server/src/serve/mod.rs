@@ -20,7 +20,7 @@ use crate::{
     AppState, Config, Deployments,
     archives::{ArchiveStore, Disk, Presigner},
     backup,
-    collection::{CollectPolicy, Collector},
+    collection::{CollectPolicy, Collector, Unpacked},
     crons::{self, Scheduler, ThroughGateway},
     deploy::{self, Deployer, Platform},
     http,
@@ -132,6 +132,8 @@ pub async fn run(
         state.logs.clone(),
         run_dir,
     );
+    let of_bases = bases.values().map(|base| (base.repository(), base.digest.to_string()));
+    let unpacked = Unpacked { instances: instances.clone(), bases: of_bases.collect() };
     let counted = Counted::new(instances.clone(), Arc::clone(&metrics));
     let gateway = Gateway::new(gateway, Arc::new(counted));
     tokio::spawn(tell_exits(Arc::clone(&backend), instances.clone(), Arc::clone(&gateway)));
@@ -196,7 +198,7 @@ pub async fn run(
         let usage = Arc::clone(&usage);
         async move { usage.run(async move { drop(usage_end.await) }).await }
     });
-    let collector = tokio::spawn(state.collector(collect).run());
+    let collector = tokio::spawn(state.collector(collect, unpacked).run());
     let log_budgets = tokio::spawn(state.logs.clone().run());
     health.enter(Phase::Serving);
     let url = format!("{}://{}", config.scheme.as_str(), config.listen);
@@ -268,9 +270,9 @@ impl State {
         AppState::new(config, store, self.archives.clone(), logs, presigner, deployments, metrics)
     }
 
-    fn collector(&self, policy: CollectPolicy) -> Collector {
+    fn collector(&self, policy: CollectPolicy, unpacked: Unpacked) -> Collector {
         let (store, archives) = (self.store.clone(), self.archives.clone());
-        Collector { store, archives, images: self.blobs.clone(), policy }
+        Collector { store, archives, images: self.blobs.clone(), unpacked: Some(unpacked), policy }
     }
 
     /// A client of the embedded registry that may do everything; not to be used with any other.

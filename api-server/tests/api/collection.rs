@@ -69,7 +69,7 @@ impl World {
             every: Duration::from_secs(1),
         };
         let (store, archives) = (self.server.state.store.clone(), self.server.state.archives.clone());
-        Collector { store, archives, images: self.images.clone(), policy }
+        Collector { store, archives, images: self.images.clone(), unpacked: None, policy }
     }
 
     pub(crate) fn registry(&self) -> RegistryClient {

@@ -66,7 +66,7 @@ async fn collects_when_told() {
         grace: Duration::ZERO,
         every: Duration::from_secs(1),
     };
-    Collector { store, archives: archives.into(), images, policy }.round().await.unwrap();
+    Collector { store, archives: archives.into(), images, unpacked: None, policy }.round().await.unwrap();
 }
 
 async fn sql(server: &Server, text: &'static str) {

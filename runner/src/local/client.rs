@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::wire::{self, Answer, Call, CompileCall, FromLauncher, PrecompileCall, Request};
 use crate::{
     Backend, BoxFuture, CompileOutcome, CompileSpec, Compression, Exited, Family, ForeignFds, InstanceFds,
-    InstanceInfo, InstanceSpec, PrecompileSpec, RunnerError,
+    InstanceInfo, InstanceSpec, PrecompileSpec, RunnerError, UnpackedLayer,
 };
 
 type Outcome = Result<Answer, RunnerError>;
@@ -184,6 +184,30 @@ impl Backend for Client {
     ) -> BoxFuture<'_, Result<(), RunnerError>> {
         let call = Call::Unpack { diff_id: diff_id.clone(), compression };
         Box::pin(self.done(call, vec![blob.into()]))
+    }
+
+    fn layers(&self) -> BoxFuture<'_, Result<Vec<UnpackedLayer>, RunnerError>> {
+        Box::pin(async {
+            let mut all: Vec<UnpackedLayer> = Vec::new();
+            loop {
+                let after = all.last().map(|layer| layer.diff_id.clone());
+                match self.call(Call::Layers { after }, Vec::new()).await? {
+                    Answer::Layers(page) if page.is_empty() => return Ok(all),
+                    Answer::Layers(page) => all.extend(page),
+                    other => return Err(unexpected(&other)),
+                }
+            }
+        })
+    }
+
+    fn remove_layer(&self, diff_id: &Digest) -> BoxFuture<'_, Result<bool, RunnerError>> {
+        let call = Call::RemoveLayer { diff_id: diff_id.clone() };
+        Box::pin(async {
+            match self.call(call, Vec::new()).await? {
+                Answer::Removed(removed) => Ok(removed),
+                other => Err(unexpected(&other)),
+            }
+        })
     }
 
     fn start(&self, spec: InstanceSpec, fds: InstanceFds) -> BoxFuture<'_, Result<(), RunnerError>> {

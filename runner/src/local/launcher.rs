@@ -37,6 +37,8 @@ const CLEARING: Duration = Duration::from_secs(10);
 const HANG_UP: Duration = Duration::from_secs(2);
 /// Children at once: each running instance is one, so is each run of the runtime.
 const CHILDREN_MAX: usize = 2048;
+/// Layers in one packet; one is about a hundred bytes.
+const LAYERS_A_PACKET: usize = 512;
 /// Exit codes of a server that would only end again: done, a wrong configuration (`EX_USAGE`), never begun.
 const FINAL_CODES: [i32; 3] = [0, 64, 127];
 
@@ -381,6 +383,17 @@ impl Launcher {
                 }
                 self.layers.ask(diff_id, blob, compression, caller)?;
                 self.unpack_next();
+                Ok(())
+            }
+            Call::Layers { after } => {
+                let listed = self.layers.list(after.as_ref(), LAYERS_A_PACKET);
+                let listed = listed.map_err(|error| RunnerError::Layer(error.to_string()))?;
+                self.reply(caller, Ok(Answer::Layers(listed)));
+                Ok(())
+            }
+            Call::RemoveLayer { diff_id } => {
+                let removed = !self.roots.has(&diff_id) && self.layers.remove(&diff_id)?;
+                self.reply(caller, Ok(Answer::Removed(removed)));
                 Ok(())
             }
             Call::Start(spec) => self.start(caller, spec, exactly::<4>(fds)?),

@@ -4,17 +4,18 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, Permissions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use oci::Digest;
+use oci::digest::Algorithm;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal};
 
 use super::launcher::Caller;
 use super::overlay::Opaque;
 use super::{sys, unpack};
-use crate::{Compression, RunnerError};
+use crate::{Compression, RunnerError, UnpackedLayer};
 
 /// Layers that are unpacked at the same time.
 const AT_ONCE: usize = 16;
@@ -28,7 +29,7 @@ pub(crate) struct Layers {
     opaque: Opaque,
     jobs: HashMap<Digest, Job>,
     queue: VecDeque<Queued>,
-    /// Children that remove what a failed unpacking left: they keep its place.
+    /// Children that remove what a failed unpacking left, and layers: they keep a place.
     sweepers: HashSet<Pid>,
     started: u64,
 }
@@ -50,6 +51,11 @@ struct Queued {
     waiters: Vec<Caller>,
 }
 
+/// The layer whose directory has this name.
+fn named(hex: &str) -> Option<Digest> {
+    Algorithm::ALL.iter().find_map(|algorithm| Digest::parse(&format!("{}:{hex}", algorithm.name())).ok())
+}
+
 /// A child that was started, or who is to be told why not.
 type Started = Result<Pid, (Vec<Caller>, io::Error)>;
 
@@ -61,6 +67,43 @@ impl Layers {
 
     pub(crate) fn has(&self, diff_id: &Digest) -> bool {
         self.directory.join(diff_id.hex()).is_dir()
+    }
+
+    /// The layers after this one by their hex, so many at most.
+    pub(crate) fn list(&self, after: Option<&Digest>, most: usize) -> io::Result<Vec<UnpackedLayer>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(diff_id) = name.to_str().and_then(named) else { continue };
+            if after.is_some_and(|after| diff_id.hex() <= after.hex()) {
+                continue;
+            }
+            // Set when it was renamed to its name; the time of the last change is the archive's.
+            let metadata = entry.metadata()?;
+            let since = metadata.ctime() * 1000 + metadata.ctime_nsec() / 1_000_000;
+            found.push(UnpackedLayer { diff_id, since });
+        }
+        found.sort_by(|one, other| one.diff_id.hex().cmp(other.diff_id.hex()));
+        found.truncate(most);
+        Ok(found)
+    }
+
+    /// Takes a layer away that nobody has mounted. `false`: it is not there.
+    pub(crate) fn remove(&mut self, diff_id: &Digest) -> Result<bool, RunnerError> {
+        if !self.has(diff_id) {
+            return Ok(false);
+        }
+        // Layers that somebody waits for need a child too.
+        if self.sweepers.len() >= AT_ONCE / 4 {
+            return Err(RunnerError::Unavailable("other layers are being removed".to_owned()));
+        }
+        self.started += 1;
+        let temporary = self.directory.join(format!(".tmp-{}", self.started));
+        fs::rename(self.directory.join(diff_id.hex()), &temporary)
+            .map_err(|error| RunnerError::Layer(error.to_string()))?;
+        self.sweepers.extend(sweep(&temporary));
+        Ok(true)
     }
 
     /// Queues a layer for a caller, or lets it wait for what was asked already. `start_next` begins.
@@ -182,5 +225,29 @@ fn sweep(directory: &Path) -> Option<Pid> {
             tracing::warn!(%error, path = %directory.display(), "a directory stays behind");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_listed_in_pages_and_nothing_else_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut expected: Vec<_> = (0..5).map(|number: u8| Digest::of(&[number])).collect();
+        for name in expected.iter().map(Digest::hex).chain([".tmp-1", "else"]) {
+            fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        expected.sort_by(|one, other| one.hex().cmp(other.hex()));
+        let layers = Layers::new(directory.path().to_owned(), Opaque::Attribute);
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = layers.list(after.as_ref(), 2).unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.diff_id.clone());
+            listed.extend(page.into_iter().map(|layer| layer.diff_id));
+        }
+        assert_eq!(listed, expected);
     }
 }

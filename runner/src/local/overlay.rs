@@ -42,7 +42,14 @@ pub(crate) struct RootKey(String);
 pub(crate) struct Roots {
     directory: PathBuf,
     opaque: Opaque,
-    users: HashMap<RootKey, usize>,
+    users: HashMap<RootKey, Users>,
+}
+
+/// Of one root.
+#[derive(Debug)]
+struct Users {
+    count: usize,
+    layers: Vec<Digest>,
 }
 
 impl Roots {
@@ -58,8 +65,9 @@ impl Roots {
         let names = names.join(":");
         let key = RootKey(Digest::of(names.as_bytes()).hex().to_owned());
         let target = self.directory.join(&key.0);
-        let users = self.users.entry(key.clone()).or_default();
-        if *users == 0
+        let none = || Users { count: 0, layers: layers.to_vec() };
+        let users = self.users.entry(key.clone()).or_insert_with(none);
+        if users.count == 0
             && let Err(error) = mount_root(&names, &target, self.opaque)
         {
             self.users.remove(&key);
@@ -67,15 +75,20 @@ impl Roots {
             let _ = fs::remove_dir(&target);
             return Err(error);
         }
-        *users += 1;
+        users.count += 1;
         Ok((key, target))
+    }
+
+    /// Whether a mounted root has this layer.
+    pub(crate) fn has(&self, layer: &Digest) -> bool {
+        self.users.values().any(|users| users.layers.contains(layer))
     }
 
     /// Gives a root back; the last user's unmounts it.
     pub(crate) fn release(&mut self, key: &RootKey) -> io::Result<()> {
         let Some(users) = self.users.get_mut(key) else { return Ok(()) };
-        *users -= 1;
-        if *users > 0 {
+        users.count -= 1;
+        if users.count > 0 {
             return Ok(());
         }
         self.users.remove(key);

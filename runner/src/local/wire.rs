@@ -15,7 +15,9 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{CompileOutcome, Compression, Exited, Family, InstanceInfo, InstanceSpec, RunnerError};
+use crate::{
+    CompileOutcome, Compression, Exited, Family, InstanceInfo, InstanceSpec, RunnerError, UnpackedLayer,
+};
 
 /// In the server's environment: the number of its end of the socketpair.
 pub(crate) const LAUNCHER_FD: &str = "ZIPSHIP_LAUNCHER_FD";
@@ -45,6 +47,14 @@ pub(crate) enum Call {
     Unpack {
         diff_id: Digest,
         compression: Compression,
+    },
+    /// Answered with the unpacked layers whose diff ids come after this one, as many as fit; none when there are no
+    /// more.
+    Layers {
+        after: Option<Digest>,
+    },
+    RemoveLayer {
+        diff_id: Digest,
     },
     /// Four descriptors: listen, ready, log, control.
     Start(InstanceSpec),
@@ -112,6 +122,9 @@ pub(crate) enum FromLauncher {
 pub(crate) enum Answer {
     Done,
     Instances(Vec<InstanceInfo>),
+    Layers(Vec<UnpackedLayer>),
+    /// Whether there was something to remove, and nobody used it.
+    Removed(bool),
     Compiled(CompileOutcome),
 }
 

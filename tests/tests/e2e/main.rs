@@ -10,6 +10,7 @@ mod backup;
 mod bad_input;
 mod caches;
 mod clients;
+mod collection;
 mod configuration;
 mod containers;
 mod crons;
