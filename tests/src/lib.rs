@@ -4,12 +4,14 @@
 //! A server that is stopped asserts that nothing is left of it: no process, no mount, no cgroup.
 
 mod api;
+mod bucket;
 mod command;
 mod container;
 mod disk;
 mod docker_registry;
 mod example;
 mod function;
+mod guard;
 mod leftovers;
 mod modules;
 mod place;
@@ -19,6 +21,7 @@ mod shim;
 mod zip;
 
 pub use api::{Answer, Api};
+pub use bucket::Bucket;
 pub use command::Ran;
 pub use container::Container;
 pub use docker_registry::DockerRegistry;

@@ -2,17 +2,16 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
     os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail, ensure};
 
-use crate::{Place, free_port};
+use crate::{Place, free_port, guard::Guard};
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const POLL_EVERY: Duration = Duration::from_millis(5);
@@ -21,22 +20,6 @@ const NOBODY: u32 = 65_534;
 /// The superuser's, for connections over TCP. Unusual, so that it can be looked for.
 const PASSWORD: &str = "p4ss-w0rd-of-the-tests";
 
-/// Starts and stops the server as it is told. When nobody can tell it any more, all goes.
-const GUARD: &str = r#"
-trap '' INT HUP TERM
-server=
-while read -r word; do
-  case "$word" in
-    start) "$@" >>"$FOLDER/log" 2>&1 & server=$! ;;
-    stop) kill -INT "$server"; wait "$server"; server= ;;
-    crash) kill -QUIT "$server"; wait "$server"; server= ;;
-  esac
-  echo done
-done
-[ -z "$server" ] || { kill -QUIT "$server"; wait "$server"; }
-rm -rf "$FOLDER"
-"#;
-
 /// A server; gone with its data when dropped, or when this process is killed.
 #[derive(Debug)]
 pub struct Postgres {
@@ -44,9 +27,7 @@ pub struct Postgres {
     root: PathBuf,
     programs: PathBuf,
     port: String,
-    guard: Child,
-    orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    guard: Guard,
 }
 
 impl Postgres {
@@ -66,13 +47,11 @@ impl Postgres {
         let made = make(&root, &programs, &folder);
         let port = free_port()?;
         let server = made.and_then(|()| {
-            let mut guard = unprivileged("sh", &root, &folder);
-            guard.args(["-c", GUARD, "guard"]).arg(programs.join("postgres")).args(settings(&folder, &port));
-            guard.env("FOLDER", &folder).stdin(Stdio::piped()).stdout(Stdio::piped());
-            let mut guard = guard.spawn().context("starting the guard of PostgreSQL")?;
-            let answers = BufReader::new(guard.stdout.take().context("stdout is piped")?);
+            let program = programs.join("postgres");
+            let shell = unprivileged("sh", &root, &folder);
+            let guard = Guard::start(shell, &program, &settings(&folder, &port), &folder)?;
             let (folder, root, programs) = (folder.clone(), root.clone(), programs.clone());
-            Ok(Self { folder, root, programs, port, orders: guard.stdin.take(), guard, answers })
+            Ok(Self { folder, root, programs, port, guard })
         });
         let mut server = server.inspect_err(|_| drop(fs::remove_dir_all(&folder)))?;
         server.resume()?;
@@ -102,7 +81,7 @@ impl Postgres {
     /// # Errors
     /// When it does not end.
     pub fn pause(&mut self) -> anyhow::Result<()> {
-        self.order("stop")
+        self.guard.order("stop")
     }
 
     /// Ends the server as a failure does: it writes nothing down any more, and its next start has to recover. What was
@@ -111,7 +90,7 @@ impl Postgres {
     /// # Errors
     /// When it does not end.
     pub fn crash(&mut self) -> anyhow::Result<()> {
-        self.order("crash")
+        self.guard.order("crash")
     }
 
     /// Its data directory.
@@ -149,7 +128,7 @@ impl Postgres {
     /// # Errors
     /// When it does not start; the message carries its log.
     pub fn resume(&mut self) -> anyhow::Result<()> {
-        self.order("start")?;
+        self.guard.order("start")?;
         let started = Instant::now();
         while !self.is_ready() {
             ensure!(started.elapsed() < START_DEADLINE, "PostgreSQL is not ready; its log:\n{}", self.log());
@@ -161,22 +140,6 @@ impl Postgres {
     fn is_ready(&self) -> bool {
         let pid_file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
         pid_file.lines().nth(7).is_some_and(|state| state.trim() == "ready")
-    }
-
-    fn order(&mut self, word: &str) -> anyhow::Result<()> {
-        let orders = self.orders.as_mut().context("the guard listens")?;
-        writeln!(orders, "{word}")?;
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer)?;
-        ensure!(answer == "done\n", "the guard of PostgreSQL has ended");
-        Ok(())
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        drop(self.orders.take());
-        let _ = self.guard.wait();
     }
 }
 
