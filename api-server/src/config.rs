@@ -8,6 +8,7 @@ use gateway::Scheme;
 use oci::client::Guard;
 
 use crate::{
+    archives::{BucketAccess, BucketPlace},
     deploy::ForeignImages,
     logs::LogLimits,
     rate::Rates,
@@ -29,6 +30,10 @@ pub struct Config {
     pub data: PathBuf,
     /// A PostgreSQL database in place of the data directory's own.
     pub database_url: Option<DatabaseUrl>,
+    /// A bucket for archives in place of the data directory.
+    pub bucket: Option<BucketPlace>,
+    /// How that bucket is reached.
+    pub bucket_access: BucketAccess,
     /// Limits, each named in its refusal.
     pub limits: ApiLimits,
     /// How many of each an organization may have in a region.
@@ -60,6 +65,8 @@ impl Config {
             regions: vec!["fr-par".into(), "nl-ams".into()],
             data,
             database_url: None,
+            bucket: None,
+            bucket_access: BucketAccess::default(),
             limits: ApiLimits::default(),
             quotas: Quotas::default(),
             rates: Rates::default(),
@@ -99,7 +106,7 @@ impl Config {
         self.data.join("logs")
     }
 
-    /// Where uploaded archives lie.
+    /// Where uploaded archives lie, when they are not in a bucket.
     #[must_use]
     pub fn archives(&self) -> PathBuf {
         self.data.join("archives")

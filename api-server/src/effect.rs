@@ -1,4 +1,4 @@
-//! Outside effects of deploys, crons, rotations of keys, backups and collections, by name. Each passes a kill point before and after.
+//! Outside effects of deploys, uploads, crons, rotations of keys, backups and collections, by name. Each passes a kill point before and after.
 
 use std::future::Future;
 
@@ -21,6 +21,7 @@ pub const EFFECTS: &[&str] = &[
     "keys.remove",
     "backup.snapshot",
     "backup.pack",
+    "archive.copy",
     "archive.collect",
     "image.collect",
     "layers.collect",

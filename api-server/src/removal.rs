@@ -26,6 +26,7 @@ async fn forget(state: &AppState, gone: &Deleting) -> Result<(), StoreError> {
     for key in state.store.archives_of(&gone.id).await? {
         state.archives.remove(&key).await;
     }
+    state.archives.remove_uploads(&gone.id).await;
     state.store.application_gone(gone).await
 }
 
@@ -70,6 +71,14 @@ pub fn spawn_namespace(state: &AppState, id: String) {
 /// # Errors
 /// [`StoreError::Database`]. A file that cannot be removed stays for the collector too.
 pub async fn sweep(state: &AppState) -> Result<(), StoreError> {
+    // A bucket may be younger than a database that was restored: there the collector alone removes, and nothing young.
+    if state.archives.disk().is_some() {
+        sweep_archives(state).await?;
+    }
+    state.logs.sweep().await
+}
+
+async fn sweep_archives(state: &AppState) -> Result<(), StoreError> {
     let known = state.store.archives_known().await?;
     match state.archives.list().await {
         Ok(kept) => {
@@ -79,7 +88,7 @@ pub async fn sweep(state: &AppState) -> Result<(), StoreError> {
         }
         Err(error) => tracing::warn!(%error, "the archives could not be looked through"),
     }
-    state.logs.sweep().await
+    Ok(())
 }
 
 /// For the start: goes on with namespaces in `creating` and with everything in `deleting`. Returns when the work is

@@ -56,7 +56,7 @@ pub struct Part<'a> {
 
 /// A file that goes with this value, also when whoever wrote it went away.
 #[derive(Debug)]
-struct Temporary(PathBuf);
+pub(super) struct Temporary(pub(super) PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {

@@ -22,6 +22,9 @@ pub struct Manifest {
     pub tables: i64,
     /// `sqlite`: it is in here; `postgresql`: it is saved by its own means.
     pub database: String,
+    /// The bucket that archives are in; none: they are in here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
     /// Ids of the keys in the key file, the one that seals first; empty: it is not in here.
     pub keys: Vec<String>,
     /// What was missing on the server too.

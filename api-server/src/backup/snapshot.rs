@@ -103,6 +103,7 @@ pub(super) async fn take(
         taken: jiff::Timestamp::now().to_string(),
         tables: newest_tables(),
         database: database.to_owned(),
+        bucket: config.bucket.as_ref().map(ToString::to_string),
         keys: held,
         warnings: missing.into_iter().collect(),
         files: Vec::new(),
@@ -125,7 +126,9 @@ async fn attempt(config: &Config, store: &Store, staging: &Staging) -> Result<BT
         Database::Postgres(_) => store.needed_files().await?,
     };
     let kept = staging.path.join(name_of(&archives));
-    link_tree(&archives, &kept, &|name| name.ends_with(".zip"))?;
+    if config.bucket.is_none() {
+        link_tree(&archives, &kept, &|name| name.ends_with(".zip"))?;
+    }
     for part in REGISTRY_PARTS {
         let place = Path::new(REGISTRY).join(part);
         link_tree(&config.data.join(&place), &staging.path.join(&place), &|_| true)?;
@@ -133,7 +136,8 @@ async fn attempt(config: &Config, store: &Store, staging: &Staging) -> Result<BT
     let logs = config.logs();
     link_tree(&logs, &staging.path.join(name_of(&logs)), &|_| true)?;
     let mut missing = BTreeSet::new();
-    for key in &needed.archives {
+    // A bucket is saved by its own means.
+    for key in needed.archives.iter().filter(|_| config.bucket.is_none()) {
         if !kept.join(format!("{key}.zip")).exists() {
             missing.insert(format!("the archive {key} of a function is not there"));
         }

@@ -184,6 +184,7 @@ mod tests {
             taken: "now".into(),
             tables: 1,
             database: "sqlite".into(),
+            bucket: None,
             keys: Vec::new(),
             warnings: Vec::new(),
             files: Vec::new(),

@@ -17,7 +17,7 @@ pub use policy::{CollectPolicy, Keep, KeepError};
 use runner::RunnerError;
 
 use crate::{
-    archives::ArchiveStore,
+    archives::{ArchiveError, ArchiveStore},
     instances::LocalInstances,
     store::{Store, StoreError},
 };
@@ -53,6 +53,8 @@ pub struct Round {
     pub archives: u64,
     /// Their bytes.
     pub archive_bytes: u64,
+    /// Uploads in a bucket, of which the last of each function is an archive.
+    pub uploads: u64,
     /// Tags of versions.
     pub tags: u64,
     /// Manifests.
@@ -71,7 +73,10 @@ pub enum CollectError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Files of archives or of the registry.
+    /// Archives.
+    #[error("archives: {0}")]
+    Archives(#[from] ArchiveError),
+    /// Files of the registry.
     #[error("its files: {0}")]
     Files(#[from] std::io::Error),
     /// Unpacked layers.
@@ -88,6 +93,7 @@ impl Collector {
                 Ok(round) => tracing::info!(
                     archives = round.archives,
                     archive_bytes = round.archive_bytes,
+                    uploads = round.uploads,
                     tags = round.tags,
                     manifests = round.manifests,
                     files = round.files,

@@ -11,21 +11,27 @@ use oci::image::Image;
 use oci::{Digest, Reference};
 
 use super::{Platform, compile::SandboxCompile, job::Failure, news, precompile::SandboxPrecompile};
+use crate::archives::ArchiveError;
 use crate::effect::effect;
 use crate::store::{Code, deploys::Deploy};
 
 /// Reads the archive as it was when the deploy was asked for, and checks that it still is.
 pub(super) async fn fetch(platform: &Platform, deploy: &Deploy) -> Result<ArchiveFile, Failure> {
     let archive = deploy.archive.as_ref().ok_or_else(|| Failure::because("the deploy has no archive"))?;
-    let path = platform.archives.disk().path(&archive.key);
+    let unreadable =
+        |error: ArchiveError| Failure::because(format!("the uploaded archive can't be read: {error}"));
+    let local = platform.archives.local(archive, &platform.builds).await.map_err(unreadable)?;
+    let where_it_is = if platform.archives.disk().is_some() { "on disk" } else { "in the bucket" };
     let expected = archive.digest.clone();
     blocking(move || {
         let mut hasher = Hasher::new();
-        let archive = ArchiveFile::seen_by(&path, &mut |piece| hasher.update(piece))
-            .map_err(|error| Failure::because(format!("the uploaded archive can't be read: {error}")))?;
+        let archive = ArchiveFile::seen_by(local.path(), &mut |piece| hasher.update(piece))
+            .map_err(|error| unreadable(error.into()))?;
         let found = hasher.finish();
         if found.as_str() != expected && found.hex() != expected {
-            return Err(Failure::because("the uploaded archive was damaged on disk; upload it again"));
+            return Err(Failure::because(format!(
+                "the uploaded archive was damaged {where_it_is}; upload it again"
+            )));
         }
         Ok(archive)
     })

@@ -20,6 +20,7 @@ use crate::{
 const REGISTRY_IMAGE: &str = "registry_image";
 
 /// What a body says.
+#[derive(Clone)]
 pub(super) struct Said {
     /// As it is stored, with a tag or a digest; `None` was not said.
     registry_image: Option<String>,

@@ -7,7 +7,7 @@ use axum::{
 use contract::api::{ApiError, ArgumentReason, QuotaDetail};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 
-use crate::{rate::TooMany, store::StoreError};
+use crate::{archives::SettleError, rate::TooMany, store::StoreError};
 
 /// An error on its way to the caller.
 #[derive(Debug)]
@@ -61,6 +61,21 @@ impl IntoResponse for HttpError {
 impl From<ApiError> for HttpError {
     fn from(error: ApiError) -> Self {
         Self(error)
+    }
+}
+
+impl From<SettleError> for HttpError {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::Store(error) => error.into(),
+            // Whatever it is, the caller can do nothing else about it, and a deploy of an older archive would be wrong.
+            SettleError::Bucket(error) => {
+                tracing::error!(cause = %error, "a request failed");
+                let message =
+                    format!("what was uploaded last cannot be found out now, try again later: {error}");
+                Self(ApiError::Unavailable { message })
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
 use crate::store::{Code, FunctionRow, StoreError};
 
 /// What a body says; `None` was not said.
+#[derive(Clone)]
 pub(super) struct Said {
     runtime: Option<String>,
     handler: Option<String>,

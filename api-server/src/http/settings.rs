@@ -12,6 +12,7 @@ use super::{arguments::Arguments, environment};
 use crate::{secrets::SecretMap, store::Settings};
 
 /// What a body says; `None` was not said.
+#[derive(Clone)]
 pub(super) struct SaidSettings {
     description: Option<String>,
     environment: Option<SecretMap>,

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     AppState, Config, Deployments,
-    archives::{ArchiveStore, Disk, Presigner},
+    archives::{ArchiveStore, Bucket, Disk, Presigner},
     backup,
     collection::{CollectPolicy, Collector, Unpacked},
     crons::{self, Scheduler, ThroughGateway},
@@ -256,7 +256,7 @@ impl State {
         // A key file is made for a store without secrets only: another one would seal beside what it cannot open.
         store.require_own_keys().await.map_err(failed("the key file"))?;
         keys.keep().map_err(failed("the key file"))?;
-        let archives = Disk::open(&config.archives()).map_err(failed("the archives"))?.into();
+        let archives = archives(config).await?;
         let blobs =
             registry::store::Disk::open(config.data.join(REGISTRY)).map_err(failed("the registry"))?;
         let access = Arc::new(RegistryAccess::new(store.clone(), config.registry_quota));
@@ -286,6 +286,20 @@ impl State {
             oci::client::Credentials::Basic { user: user.to_owned(), password: password.to_owned() };
         oci::client::Options { credentials, plain_http: true, ..Default::default() }
     }
+}
+
+/// The archives. A bucket that does not answer now is no reason not to serve what is deployed; one that refuses is.
+async fn archives(config: &Config) -> Result<ArchiveStore, ServeError> {
+    let Some(place) = &config.bucket else {
+        return Ok(Disk::open(&config.archives()).map_err(failed("the archives"))?.into());
+    };
+    let bucket = Bucket::new(place.clone(), &config.bucket_access).map_err(failed("the archives"))?;
+    match bucket.check().await {
+        Err(error) if !error.is_passing() => return Err(failed("the archives")(error)),
+        Err(error) => tracing::warn!(%error, "archives cannot be uploaded nor deployed now"),
+        Ok(()) => tracing::info!(bucket = %bucket.place(), "archives are in a bucket"),
+    }
+    Ok(bucket.into())
 }
 
 /// Ends of instances go to whoever waits for their start, and to the gateway.

@@ -16,6 +16,7 @@ const STEPS: &[(i64, &str, &str)] = &[
     (8, "usage", include_str!("../migrations/0008_usage.sql")),
     (9, "collection", include_str!("../migrations/0009_collection.sql")),
     (12, "order of applications", include_str!("../migrations/0012_order_of_applications.sql")),
+    (13, "uploads past the server", include_str!("../migrations/0013_uploads_past_the_server.sql")),
 ];
 
 /// Runs the steps that the database has not seen, all in one transaction, one program at a time.

@@ -56,7 +56,7 @@ pub use revisions::{Launch, Revision, Running};
 pub(crate) use row::name_of;
 pub use sealed::SEALED;
 pub use tenant::{Held, Owned, Selection, Tenant};
-pub use uploads::{Archive, Upload};
+pub use uploads::{Archive, Known, Upload};
 pub use usage::{DAY_MS, UsageDelta, UsageRow};
 
 use crate::{killpoint, secrets::Sealer};

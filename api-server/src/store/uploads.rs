@@ -44,6 +44,17 @@ pub struct Upload {
     pub expires: i64,
 }
 
+/// An upload, and what is known of it where it ends without the server's doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What its URL was given for.
+    pub upload: Upload,
+    /// When its URL was given, in milliseconds since the Unix epoch.
+    pub created: i64,
+    /// What it was when it was looked at last.
+    pub seen: Option<String>,
+}
+
 impl Store {
     /// Writes down that a URL was given.
     ///
@@ -87,11 +98,30 @@ impl Store {
         read(&row)
     }
 
-    /// An archive is complete and lies under its key: it is what the next deploy takes.
+    /// All uploads of a function that are not forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub async fn uploads_of(&self, function_id: &str) -> Result<Vec<Known>, StoreError> {
+        let sql = "SELECT * FROM uploads WHERE function_id = $1";
+        let rows = sqlx::query(sql).bind(function_id.to_owned()).fetch_all(&self.readers).await?;
+        let known = |row: &AnyRow| {
+            Ok(Known { upload: read(row)?, created: row.try_get("created")?, seen: row.try_get("seen")? })
+        };
+        rows.iter().map(known).collect()
+    }
+
+    /// An archive is complete and lies under its key: it is what the next deploy takes. `seen` says of uploads what they
+    /// were when they were looked at, by their ids.
     ///
     /// # Errors
     /// [`StoreError::Transient`] when the function is `deleting`, [`StoreError::Missing`] when it is gone.
-    pub async fn complete_upload(&self, upload: &Upload, archive: &Archive) -> Result<(), StoreError> {
+    pub async fn complete_upload(
+        &self,
+        upload: &Upload,
+        archive: &Archive,
+        seen: &[(String, String)],
+    ) -> Result<(), StoreError> {
         self.write("upload.complete", async |tx| {
             let row = sqlx::query("SELECT state FROM applications WHERE id = $1")
                 .bind(upload.function_id.clone())
@@ -109,6 +139,13 @@ impl Store {
                 .bind(upload.id.clone())
                 .execute(&mut *tx)
                 .await?;
+            for (id, version) in seen {
+                sqlx::query("UPDATE uploads SET seen = $1 WHERE id = $2")
+                    .bind(version.clone())
+                    .bind(id.clone())
+                    .execute(&mut *tx)
+                    .await?;
+            }
             sqlx::query(
                 "UPDATE applications SET archive_key = $1, archive_bytes = $2, archive_digest = $3, updated = $4
                  WHERE id = $5",

@@ -224,7 +224,7 @@ async fn what_is_young_stays() {
 #[tokio::test]
 async fn an_archive_that_is_about_to_be_known_is_waited_for() {
     let world = World::new().await;
-    let disk = world.server.state.archives.disk();
+    let disk = world.server.state.archives.disk().unwrap();
     let body = futures_util::stream::iter([Ok::<_, std::io::Error>("about")]);
     let part = disk.receive(5, body).await.unwrap();
     let placing = world.server.state.archives.placing().await;
@@ -238,7 +238,7 @@ async fn an_archive_that_is_about_to_be_known_is_waited_for() {
     let store = &world.server.state.store;
     let url = world.client.upload_url(&world.function, 5).await;
     let id = url.split(['/', '?']).nth(2).unwrap();
-    store.complete_upload(&store.upload(id).await.unwrap(), &archive).await.unwrap();
+    store.complete_upload(&store.upload(id).await.unwrap(), &archive, &[]).await.unwrap();
     drop(placing);
     assert_eq!(round.await.unwrap().archives, 0);
     assert_eq!(world.archives(), ["about"]);
@@ -247,7 +247,7 @@ async fn an_archive_that_is_about_to_be_known_is_waited_for() {
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_nothing() {
     let world = World::new().await;
-    let disk = world.server.state.archives.disk();
+    let disk = world.server.state.archives.disk().unwrap();
     let pieces = [Ok::<_, &str>("half"), Err("gone")];
     assert!(disk.receive(9, futures_util::stream::iter(pieces)).await.is_err());
     // A handler that is dropped with its connection.

@@ -11,7 +11,7 @@ use std::{
 
 use api_server::{
     AppState, Config, Deployments,
-    archives::{Disk, Presigner},
+    archives::{ArchiveStore, Bucket, Disk, Presigner},
     http::router,
     logs::Logs,
     secrets::{Keys, Sealer},
@@ -90,7 +90,10 @@ impl Server {
         configure(&mut config);
         let master = Keys::load_or_create(&config.key_file()).unwrap();
         let store = Store::serve(&config.database(), Sealer::new(&master)).await.unwrap();
-        let archives = Disk::open(&config.archives()).unwrap();
+        let archives: ArchiveStore = match &config.bucket {
+            Some(place) => Bucket::new(place.clone(), &config.bucket_access).unwrap().into(),
+            None => Disk::open(&config.archives()).unwrap().into(),
+        };
         let calls = Arc::new(Calls::default());
         let logs = Logs::new(config.logs(), config.log_limits, store.clone());
         let presigner = Presigner::new(&master);

@@ -4,6 +4,7 @@
 
 mod access;
 mod at_once;
+mod bucket;
 mod collection;
 mod containers;
 mod cron_runs;

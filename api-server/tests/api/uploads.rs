@@ -50,7 +50,7 @@ async fn only_exactly_the_announced_bytes_are_kept() {
         .unwrap()
         .archive
         .unwrap();
-    let path = server.state.archives.disk().path(&archive.key);
+    let path = server.state.archives.disk().unwrap().path(&archive.key);
     assert_eq!(std::fs::read(path).unwrap(), b"fghij");
     assert_eq!(std::fs::read_dir(server.data().join("archives")).unwrap().count(), 2);
 }

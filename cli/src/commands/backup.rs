@@ -13,7 +13,11 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use api_server::backup::{self, KeyFile, Manifest};
+use api_server::{
+    Config,
+    archives::BucketPlace,
+    backup::{self, KeyFile, Manifest},
+};
 use clap::Args;
 use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
 use serde_json::json;
@@ -32,6 +36,9 @@ pub(crate) struct Backup {
     target: PathBuf,
     #[command(flatten)]
     place: OwnState,
+    /// The bucket that archives are in: they are left out.
+    #[arg(long, value_name = "s3://BUCKET/PREFIX")]
+    archives: Option<BucketPlace>,
     /// Leave out the key file: without the one that is kept elsewhere nobody reads the secrets, nor starts a server.
     #[arg(long)]
     without_keys: bool,
@@ -48,9 +55,10 @@ pub(crate) fn run(arguments: &Backup) -> anyhow::Result<ExitCode> {
     };
     let keys = if arguments.without_keys { KeyFile::Without } else { KeyFile::With };
     let read = || {
-        arguments
-            .place
-            .open_with(async |config, store| Ok(backup::back_up(config, store, keys, output, &show).await?))
+        arguments.place.open_with(async |config, store| {
+            let config = Config { bucket: arguments.archives.clone(), ..config.clone() };
+            Ok(backup::back_up(&config, store, keys, output, &show).await?)
+        })
     };
     let made = thread::scope(|scope| scope.spawn(read).join());
     bar.finish_and_clear();
@@ -77,10 +85,13 @@ impl Backup {
                 "the database is not in it: save it with pg_dump, before the rest, as docs/backup.md has it"
             );
         }
+        if let Some(bucket) = &manifest.bucket {
+            eprintln!("the archives are not in it: they are in {bucket}");
+        }
         if self.place.json {
             let printed = json!({
                 "path": path, "files": manifest.files.len(), "bytes": manifest.bytes(), "taken": manifest.taken,
-                "database": manifest.database, "keys": manifest.keys, "warnings": manifest.warnings,
+                "database": manifest.database, "bucket": manifest.bucket, "keys": manifest.keys, "warnings": manifest.warnings,
             });
             println!("{printed:#}");
         } else {

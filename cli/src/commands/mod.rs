@@ -1,5 +1,6 @@
 //! One file a sub-command.
 
+pub(crate) mod archives;
 pub(crate) mod backup;
 pub(crate) mod build;
 pub(crate) mod certificate;

@@ -84,10 +84,13 @@ impl Restore {
                 "the database is not in this backup: load what pg_dump has saved before the server starts"
             );
         }
+        if let Some(bucket) = &manifest.bucket {
+            eprintln!("the archives are not in this backup: start the server with --archives {bucket}");
+        }
         if self.json {
             let printed = json!({
                 "data": self.data, "files": manifest.files.len(), "bytes": manifest.bytes(), "taken": manifest.taken,
-                "database": manifest.database, "keys": manifest.keys, "warnings": manifest.warnings, "aside": aside,
+                "database": manifest.database, "bucket": manifest.bucket, "keys": manifest.keys, "warnings": manifest.warnings, "aside": aside,
             });
             println!("{printed:#}");
             return;

@@ -21,6 +21,7 @@ use tracing::level_filters::LevelFilter;
 use crate::configuration::{self, Given};
 use crate::go_proxy;
 
+use super::archives::ArchiveArguments;
 use super::build::limits::Limits;
 use super::collect::CollectArguments;
 use super::database::DatabaseArguments;
@@ -51,6 +52,8 @@ pub(crate) struct Serve {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) database: DatabaseArguments,
+    #[command(flatten)]
+    pub(crate) archives: ArchiveArguments,
     #[command(flatten)]
     pub(crate) collect: CollectArguments,
     /// Address of API, functions and registry; port 0 takes a free one.
@@ -109,6 +112,7 @@ impl Serve {
     /// Refuses what no argument's own parser can, before anything runs.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.database.url()?;
+        self.archives.check()?;
         self.limits.of_archives()?;
         self.operation.check()?;
         ModuleProxy::parse(&go_proxy::list(self.go_proxy.as_deref(), self.go_root.as_deref()))?;
@@ -143,7 +147,9 @@ pub(crate) fn run(serve: Serve, given: &[Given]) -> anyhow::Result<ExitCode> {
         server_without: settings
             .iter()
             .filter(|setting| setting.secret)
-            .map(|setting| setting.variable.clone())
+            .flat_map(|setting| {
+                [setting.variable.clone()].into_iter().chain(setting.usual.map(str::to_owned))
+            })
             .collect(),
         data_dir: data,
         uid: serve.uid,

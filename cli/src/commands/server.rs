@@ -59,6 +59,8 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     let launcher = Client::from_environment().context("zipship server is started by zipship serve only")?;
     let mut config = Config::new(server_dir(&arguments.data));
     config.database_url = arguments.database.url()?;
+    config.bucket_access = arguments.archives.access()?;
+    config.bucket = arguments.archives.archives;
     config.listen = arguments.listen;
     config.public_url = arguments.public_url.map(|url| url.trim_end_matches('/').to_owned());
     config.regions = arguments.regions;

@@ -92,8 +92,8 @@ pub(crate) fn resolve(
     environment: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<Given>, LayerError> {
     let mut given = flags(matches, settings);
-    let variables = variables(settings, environment)?;
-    add(command, &mut given, variables)?;
+    add(command, &mut given, variables(settings, &|setting| Some(&setting.variable), environment)?)?;
+    add(command, &mut given, variables(settings, &|setting| setting.usual, environment)?)?;
     if let Some(path) = path_of_file(&given) {
         let entries = file::read(&path, settings, &of_server())?;
         let set = entries.into_iter().filter_map(|entry| {
@@ -151,12 +151,14 @@ fn flags(matches: &ArgMatches, settings: &[Setting]) -> Vec<Given> {
 /// An empty variable says nothing: that is how files of variables leave one out.
 fn variables(
     settings: &[Setting],
+    variable: &dyn for<'a> Fn(&'a Setting) -> Option<&'a str>,
     environment: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Vec<Given>, LayerError> {
     let mut given = Vec::new();
     for setting in settings {
-        let Some(value) = environment(&setting.variable).filter(|value| !value.is_empty()) else { continue };
-        let source = Source::Variable(setting.variable.clone());
+        let Some(name) = variable(setting) else { continue };
+        let Some(value) = environment(name).filter(|value| !value.is_empty()) else { continue };
+        let source = Source::Variable(name.to_owned());
         let wrong =
             |message: &str| LayerError::Value { source_of_it: source.clone(), message: message.to_owned() };
         let value = value.into_string().map_err(|_| wrong("this is not UTF-8"))?;

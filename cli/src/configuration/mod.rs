@@ -3,7 +3,8 @@
 //! There is one list, and it is the arguments of `zipship serve`: `--some-name` is the key `some-name` of the file
 //! and the variable `ZIPSHIP_SOME_NAME`. So a new argument of [`Serve`](crate::commands::serve::Serve) is in all
 //! three, in `zipship config`, in docs/configuration.md (a test says how to write it anew), and reaches the server
-//! process ([`hand_over`]) without another line. A value of type `SecretString` is printed nowhere; where there is a
+//! process ([`hand_over`]) without another line. A few can stand in variables that other programs
+//! read too. A value of type `SecretString` is printed nowhere; where there is a
 //! secret `x`, an argument `x-file` names a file that root reads for it.
 
 mod file;
@@ -24,8 +25,8 @@ pub(crate) use hand_over::{hand_over, take_over};
 pub(crate) use layers::{Given, LayerError, Source, resolve};
 pub(crate) use settings::{Setting, Shape, of_server, secret};
 
-/// What commands beside a server share with it: where its state is, and whose.
-const OF_STATE: [&str; 5] = ["config", "data", "database-url", "database-url-file", "uid"];
+/// What commands beside a server share with it, as far as they have it: where its state is, and whose.
+const OF_STATE: [&str; 6] = ["config", "data", "database-url", "database-url-file", "archives", "uid"];
 
 /// A command line with what environment and file add to it.
 #[derive(Debug)]

@@ -10,6 +10,13 @@ use super::serve_command;
 /// Before the name of every variable.
 const PREFIX: &str = "ZIPSHIP_";
 
+/// Variables by which other programs say the same; ours are stronger.
+const USUAL: &[(&str, &str)] = &[
+    ("s3-region", "AWS_REGION"),
+    ("s3-access-key-id", "AWS_ACCESS_KEY_ID"),
+    ("s3-secret-access-key", "AWS_SECRET_ACCESS_KEY"),
+];
+
 /// One setting of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
@@ -19,6 +26,8 @@ pub(crate) struct Setting {
     pub(crate) name: String,
     /// Its variable in the environment.
     pub(crate) variable: String,
+    /// The variable by which other programs say the same.
+    pub(crate) usual: Option<&'static str>,
     /// What a value looks like.
     pub(crate) shape: Shape,
     /// Never printed.
@@ -68,6 +77,7 @@ impl Setting {
         Some(Self {
             id: argument.get_id().as_str().to_owned(),
             variable: format!("{PREFIX}{}", name.replace('-', "_").to_uppercase()),
+            usual: USUAL.iter().find(|(setting, _)| *setting == name).map(|(_, variable)| *variable),
             shape,
             secret: argument.get_value_parser().type_id() == secret_parser().type_id(),
             default,

@@ -67,6 +67,17 @@ fn what_excludes_a_stronger_setting_does_not_count() {
 }
 
 #[test]
+fn a_usual_variable_counts_unless_ours_says_more() {
+    let usual = ("AWS_SECRET_ACCESS_KEY", "usual");
+    let given = resolved(&[], &[usual], "").unwrap();
+    let expected = (vec!["usual".to_owned()], "AWS_SECRET_ACCESS_KEY".to_owned());
+    assert_eq!(one(&given, "s3-secret-access-key"), expected);
+    let given = resolved(&[], &[usual, ("ZIPSHIP_S3_SECRET_ACCESS_KEY_FILE", "/f")], "").unwrap();
+    assert!(given.iter().all(|given| given.setting.name != "s3-secret-access-key"));
+    assert_eq!(one(&given, "s3-secret-access-key-file").0, ["/f"]);
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place() {
     let cases = [
         ("\nlisen = 1", r#"FILE, line 2: there is no setting "lisen", perhaps "listen" is meant"#),
@@ -168,9 +179,10 @@ fn list_for_page() -> String {
             Shape::One => "",
         };
         let secret = if setting.secret { "; secret" } else { "" };
+        let usual = setting.usual.map_or_else(String::new, |variable| format!(", else `{variable}`"));
         let about = setting.about.replace('\n', " ").replace('|', "\\|").replace('<', "&lt;");
         text.push_str(&format!(
-            "| `{}` | `{}` | {default} | {about}{shape}{secret} |\n",
+            "| `{}` | `{}`{usual} | {default} | {about}{shape}{secret} |\n",
             setting.name, setting.variable
         ));
     }

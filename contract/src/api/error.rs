@@ -85,7 +85,7 @@ pub enum ApiError {
         /// The sentence a user reads.
         message: String,
     },
-    /// 503: the database does not answer now; the same request may succeed a little later.
+    /// 503: the database, or the bucket of archives, does not answer now; the same request may succeed a little later.
     Unavailable {
         /// The sentence a user reads.
         message: String,

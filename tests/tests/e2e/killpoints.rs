@@ -1,6 +1,7 @@
 //! `kill -9` of the server at every store write and every outside effect of a deploy: the deploy still ends, and
 //! nothing is left over.
 
+mod archives;
 mod containers;
 mod crons;
 mod endings;

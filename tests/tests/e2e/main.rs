@@ -8,6 +8,7 @@ mod arm64;
 mod arrows;
 mod backup;
 mod bad_input;
+mod bucket;
 mod caches;
 mod clients;
 mod collection;

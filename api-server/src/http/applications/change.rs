@@ -10,6 +10,7 @@ use super::{
         namespaces::settled,
         origin::Origin,
         settings::{self, SaidSettings, changes_what_runs, rescales},
+        uploads::settle_uploads,
     },
     Asked, Wire,
 };
@@ -53,20 +54,31 @@ pub(in crate::http) async fn update<K: Wire>(
     let asked = Asked { state: &state, caller: &caller, origin: &origin };
     let said_program = K::take(&mut body, &asked).await?;
     body.finish()?;
-    let mut rescaled = false;
-    let updated = state
-        .store
-        .update_application::<K, _>(&caller.tenant, &id, |application| {
-            let was = application.fields();
-            let program = K::over(said_program, was.program.clone(), &mut body);
-            let now = Fields { program, settings: said.over(was.settings.clone(), &mut body) };
-            body.finish()?;
-            rescaled = rescales(&was.settings, &now.settings);
-            let changes = was.program != now.program || changes_what_runs(&was.settings, &now.settings);
-            let unasked = application.live_revision.is_some() && changes;
-            Ok::<_, HttpError>((now, redeploy.unwrap_or(unasked)))
-        })
-        .await?;
+    let (mut rescaled, mut settled) = (false, !state.archives.is_settled_later());
+    let updated = loop {
+        let (said, said_program) = (said.clone(), said_program.clone());
+        let updated = state
+            .store
+            .update_application::<K, _>(&caller.tenant, &id, |application| {
+                let was = application.fields();
+                let program = K::over(said_program, was.program.clone(), &mut body);
+                let now = Fields { program, settings: said.over(was.settings.clone(), &mut body) };
+                body.finish()?;
+                rescaled = rescales(&was.settings, &now.settings);
+                let changes = was.program != now.program || changes_what_runs(&was.settings, &now.settings);
+                let unasked = application.live_revision.is_some() && changes;
+                let redeploys = redeploy.unwrap_or(unasked);
+                if redeploys && !settled { Err(Unchanged::Unsettled) } else { Ok((now, redeploys)) }
+            })
+            .await;
+        match updated {
+            // What was uploaded last is found out for a redeploy only: nothing else needs the bucket.
+            Err(Unchanged::Unsettled) => settle_uploads::<K>(&state, &caller, &id).await?,
+            Err(Unchanged::Refused(error)) => return Err(error),
+            Ok(updated) => break updated,
+        }
+        settled = true;
+    };
     if rescaled {
         state.deployments.rescaled(&id);
     }
@@ -76,12 +88,27 @@ pub(in crate::http) async fn update<K: Wire>(
     Ok(Json(K::answer(updated.application, &origin)))
 }
 
+/// Why an update did not change anything.
+enum Unchanged {
+    /// It redeploys, and it is not known what was uploaded last.
+    Unsettled,
+    /// The caller's mistake, or the store's.
+    Refused(HttpError),
+}
+
+impl<E: Into<HttpError>> From<E> for Unchanged {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
 pub(in crate::http) async fn deploy<K: Wire>(
     State(state): State<AppState>,
     caller: Caller,
     Id(id): Id,
     origin: Origin,
 ) -> Result<Json<K::Answer>, HttpError> {
+    settle_uploads::<K>(&state, &caller, &id).await?;
     let (row, deploy) = state.store.request_deploy::<K>(&caller.tenant, &id).await?;
     tracing::info!(application.id = %id, deploy.id = %deploy.id, "a deploy was requested");
     state.deployments.poke();

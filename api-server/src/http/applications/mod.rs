@@ -32,7 +32,7 @@ pub(super) trait Wire: Kind {
     /// A page of them.
     type Page: Send;
     /// What a body says of the program.
-    type Said: Send;
+    type Said: Clone + Send;
 
     /// Its lists.
     const LIST: List = List { kind: Self::NAME, orders: BY_TIME_OR_NAME, filters: &["namespace_id", "name"] };

@@ -40,7 +40,7 @@ const TYPES: [(&str, u16, &str); 13] = [
     (
         "unavailable",
         503,
-        "The server's database does not answer now; the same request may succeed a little later.",
+        "The server's database, or the bucket of its archives, does not answer now; the same request may succeed a little later.",
     ),
 ];
 
