@@ -101,8 +101,9 @@ impl ArchiveStore {
         if !matches!(completed, Ok(()) | Err(StoreError::Unavailable(_))) {
             self.remove(&archive.key).await;
         }
+        completed?;
         tracing::info!(application.id = %known.upload.function_id, archive.key = %archive.key, "an upload was found");
-        Ok(completed?)
+        Ok(())
     }
 }
 
